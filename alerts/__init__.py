@@ -1,0 +1,1 @@
+"""What an alert is, when one opens, grows and closes, and how it reaches people."""

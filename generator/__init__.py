@@ -1,0 +1,1 @@
+"""Synthetic safety reports with planted spikes, and how reports are sent."""

@@ -1,0 +1,1 @@
+"""The front door: command line, settings, demo. Everything is wired together here and only here."""

@@ -1,0 +1,1 @@
+"""The store: schema, connections, and every transaction that writes."""

@@ -1,0 +1,1 @@
+"""The Spark job: report stage, task write, commit, ticker, progress."""
