@@ -1,0 +1,292 @@
+"""Commit: one transaction on the driver in which receipts become counts, findings and alerts.
+
+    with commit(engine, lease) as tx:      # 1. beat: the lease row is held to the end
+        tx.fold(widths)                    # 2. unfolded receipts → counts of every width
+        tx.candidates(...)                 # 3. touched and closing windows with their history
+        tx.save_spikes(...)                # 4. findings
+        tx.save_alert(...)                 # 5. alert, evidence, history, outbox
+                                           # 6. receipts marked folded, beat again, commit
+
+The ids of unfolded receipts are read once, into a temporary table, and everything after joins only that: asked
+twice, a task could commit in between and its deltas would be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, delete, func, insert, select, update
+from sqlalchemy.engine import Connection, RowMapping
+
+from sql.candidates import Candidates, ClosingSpan, fetch_candidates
+from sql.clock import utc_now
+from sql.connection import READ
+from sql.dialect import replace_row
+from sql.positions import Lease, beat
+from sql.schema import (
+    alert,
+    alert_case,
+    alert_history,
+    alert_outbox,
+    case_pair,
+    drug,
+    hub_position,
+    ingest_task,
+    reaction,
+    safety_report,
+    silence,
+    spike,
+    window_clock,
+    window_delta,
+    window_total,
+)
+from sql.windows import build_width, fold_deltas, stage_receipt, staging, window_start
+
+__all__ = ["CommitTransaction", "Folded", "SpikeRow", "commit"]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What a fold brought in."""
+
+    receipts: int
+    received: int
+    stored: int
+    quarantined: int
+    duplicates: int
+
+
+@dataclass(frozen=True)
+class SpikeRow:
+    """A finding as it is kept."""
+
+    width_ms: int
+    drug_id: int
+    reaction_id: int
+    window_start_ms: int
+    cases: int
+    expected: float
+    spread: float
+    z: float
+    p: float
+    stage: str
+
+
+@contextmanager
+def commit(engine: Engine, lease: Lease) -> Iterator[CommitTransaction]:
+    """A commit transaction under `lease`; raises `FencedError` at its start or end when the lease is lost."""
+    with engine.connect() as connection:
+        with connection.execution_options(**READ).begin():
+            staging.create_all(connection)
+        with connection.execution_options(begin_mode="IMMEDIATE").begin():
+            beat(connection, lease)
+            transaction = CommitTransaction(connection, lease)
+            yield transaction
+            transaction.finish()
+            beat(connection, lease)
+
+
+class CommitTransaction:
+    """The steps of one commit, each set-based. Use through `commit`."""
+
+    def __init__(self, connection: Connection, lease: Lease) -> None:
+        self._connection = connection
+        self._lease = lease
+
+    def fold(self, widths_ms: Sequence[int]) -> Folded:
+        """Add the counts of every receipt of this hub that is not folded yet to all widths."""
+        unfolded = (
+            select(ingest_task.c.receipt_id)
+            .where(ingest_task.c.hub == self._lease.hub, ingest_task.c.folded_at.is_(None))
+            .order_by(ingest_task.c.receipt_id)
+        )
+        self._connection.execute(delete(stage_receipt))
+        self._connection.execute(insert(stage_receipt).from_select(["receipt_id"], unfolded))
+        for width_ms in widths_ms:
+            self._keep_width(width_ms)
+        fold_deltas(self._connection, widths_ms)
+        t = ingest_task.c
+        row = self._connection.execute(
+            select(
+                func.count(),
+                func.coalesce(func.sum(t.stored + t.quarantined + t.duplicates), 0),
+                func.coalesce(func.sum(t.stored), 0),
+                func.coalesce(func.sum(t.quarantined), 0),
+                func.coalesce(func.sum(t.duplicates), 0),
+            ).select_from(stage_receipt.join(ingest_task, t.receipt_id == stage_receipt.c.receipt_id))
+        ).one()
+        return Folded(*(int(value) for value in row))
+
+    def event_clock_ms(self) -> int | None:
+        """Largest event time stored in the slowest partition; None before the first event."""
+        p = hub_position.c
+        newest = select(func.max(p.generation)).where(p.hub == self._lease.hub).scalar_subquery()
+        clock: int | None = self._connection.scalar(
+            select(func.min(p.event_ms)).where(p.hub == self._lease.hub, p.generation == newest)
+        )
+        return clock
+
+    def close_windows(self, widths_ms: Sequence[int], clock_ms: int) -> dict[int, ClosingSpan]:
+        """Move the close of every width up to `clock_ms`; what closes thereby, per width."""
+        spans = {}
+        for width_ms in widths_ms:
+            until = window_start(clock_ms, width_ms)
+            after = self.closed_until_ms(width_ms)
+            if after is not None and until > after:
+                spans[width_ms] = ClosingSpan(width_ms, after, until)
+                self._connection.execute(
+                    update(window_clock).where(window_clock.c.width_ms == width_ms).values(closed_until_ms=until)
+                )
+        return spans
+
+    def closed_until_ms(self, width_ms: int) -> int | None:
+        """Up to where the windows of a width are closed; None before its first report."""
+        until: int | None = self._connection.scalar(
+            select(window_clock.c.closed_until_ms).where(window_clock.c.width_ms == width_ms)
+        )
+        return until
+
+    def candidates(
+        self, closing: Mapping[int, ClosingSpan], *, min_cases: int, baseline_windows: int
+    ) -> list[Candidates]:
+        """Touched and closing windows with at least `min_cases` cases, with the history the rules need."""
+        return fetch_candidates(self._connection, closing, min_cases, baseline_windows)
+
+    def save_spikes(self, rows: Sequence[SpikeRow], *, rules: str, rules_version: str) -> None:
+        """Keep findings; one that is found again gets its newest numbers, none is ever withdrawn."""
+        for row in rows:
+            values = {**vars(row), "rules": rules, "rules_version": rules_version, "found_at": utc_now()}
+            self._connection.execute(replace_row(spike, values))
+
+    def names(self, drug_ids: Sequence[int], reaction_ids: Sequence[int]) -> tuple[dict[int, str], dict[int, str]]:
+        """Names by key, for findings and alerts."""
+        drugs = select(drug.c.drug_id, drug.c.name).where(drug.c.drug_id.in_(drug_ids))
+        terms = select(reaction.c.reaction_id, reaction.c.name).where(reaction.c.reaction_id.in_(reaction_ids))
+        return (
+            dict(self._connection.execute(drugs).tuples().all()),
+            dict(self._connection.execute(terms).tuples().all()),
+        )
+
+    def extreme_reports(self) -> Sequence[RowMapping]:
+        """Reports among the receipts of this fold that score beyond anything the model was trained on."""
+        r = safety_report.c
+        return (
+            self._connection.execute(
+                select(
+                    r.case_key,
+                    r.safetyreportid,
+                    r.version,
+                    r.anomaly_score,
+                    r.anomaly_reasons,
+                    r.model_version,
+                    r.event_ms,
+                )
+                .select_from(stage_receipt.join(safety_report, r.receipt_id == stage_receipt.c.receipt_id))
+                .where(r.anomaly_level == 2)
+                .order_by(r.case_key, r.version)
+            )
+            .mappings()
+            .all()
+        )
+
+    def open_alerts(self) -> Sequence[RowMapping]:
+        """Rows of `alert` that are open, with the names of drug and reaction."""
+        query = (
+            select(alert, drug.c.name.label("drug"), reaction.c.name.label("reaction"))
+            .select_from(
+                alert.outerjoin(drug, drug.c.drug_id == alert.c.drug_id).outerjoin(
+                    reaction, reaction.c.reaction_id == alert.c.reaction_id
+                )
+            )
+            .where(alert.c.status == "open")
+            .order_by(alert.c.alert_id)
+        )
+        return self._connection.execute(query).mappings().all()
+
+    def active_silences(self, now_ms: int) -> Sequence[RowMapping]:
+        """Silences that have not expired."""
+        return self._connection.execute(select(silence).where(silence.c.until_ms > now_ms)).mappings().all()
+
+    def cases_of(self, drug_id: int, reaction_id: int, from_ms: int, until_ms: int) -> list[tuple[int, str]]:
+        """Evidence: (case key, safetyreportid) of the cases that count in [from, until), in order of event time."""
+        p, r = case_pair.c, safety_report.c
+        ids = (
+            select(r.case_key, func.min(r.safetyreportid).label("safetyreportid"), func.min(p.event_ms).label("at"))
+            .select_from(case_pair.join(safety_report, r.case_key == p.case_key))
+            .where(p.drug_id == drug_id, p.reaction_id == reaction_id, p.event_ms >= from_ms, p.event_ms < until_ms)
+            .group_by(r.case_key)
+            .order_by("at", r.case_key)
+        )
+        return [(row.case_key, row.safetyreportid) for row in self._connection.execute(ids)]
+
+    def save_alert(
+        self, row: Mapping[str, Any], *, change: str, previous: str | None, who: str, cases: Sequence[int]
+    ) -> None:
+        """Keep an alert's new state, its evidence and one history entry."""
+        self._connection.execute(replace_row(alert, dict(row)))
+        alert_id = row["alert_id"]
+        known = set(self._connection.scalars(select(alert_case.c.case_key).where(alert_case.c.alert_id == alert_id)))
+        fresh = [{"alert_id": alert_id, "case_key": key} for key in sorted(set(cases) - known)]
+        if fresh:
+            self._connection.execute(insert(alert_case), fresh)
+        entries = self._connection.scalar(
+            select(func.coalesce(func.max(alert_history.c.entry), 0)).where(alert_history.c.alert_id == alert_id)
+        )
+        self._connection.execute(
+            insert(alert_history).values(
+                alert_id=alert_id,
+                entry=(entries or 0) + 1,
+                at=utc_now(),
+                who=who,
+                change=change,
+                old=previous,
+                new=f"{row['status']}, revision {row['revision']}, {row['cases']} cases",
+            )
+        )
+
+    def enqueue(self, *, outbox_id: str, alert_id: str, revision: int, body: bytes, created_ms: int) -> None:
+        """Put a message into the outbox; it leaves only if this transaction commits."""
+        self._connection.execute(
+            insert(alert_outbox).values(
+                outbox_id=outbox_id, alert_id=alert_id, revision=revision, body=body, created_ms=created_ms
+            )
+        )
+
+    def skip_judgement(self, widths_ms: Sequence[int], until_ms: int) -> None:
+        """Treat windows ending up to `until_ms` as closed and judged: history that only builds a baseline."""
+        for width_ms in widths_ms:
+            until = window_start(until_ms, width_ms)
+            self._connection.execute(
+                update(window_clock)
+                .where(window_clock.c.width_ms == width_ms, window_clock.c.closed_until_ms < until)
+                .values(closed_until_ms=until)
+            )
+
+    def finish(self) -> None:
+        """Mark the staged receipts folded and drop their deltas; called by `commit`."""
+        staged = select(stage_receipt.c.receipt_id)
+        self._connection.execute(delete(window_delta).where(window_delta.c.receipt_id.in_(staged)))
+        self._connection.execute(
+            update(ingest_task).where(ingest_task.c.receipt_id.in_(staged)).values(folded_at=utc_now())
+        )
+
+    def _keep_width(self, width_ms: int) -> None:
+        """Begin to keep a width: count what is stored already, and judge from the earliest report not folded yet."""
+        if self.closed_until_ms(width_ms) is not None:
+            return
+        earliest = self._connection.scalar(
+            select(func.min(window_delta.c.event_ms)).select_from(
+                stage_receipt.join(window_delta, window_delta.c.receipt_id == stage_receipt.c.receipt_id)
+            )
+        )
+        latest = self._connection.scalar(select(func.max(window_total.c.window_start_ms)))
+        begin = latest if latest is not None else earliest
+        if begin is None:
+            return
+        build_width(self._connection, width_ms)
+        self._connection.execute(
+            insert(window_clock).values(width_ms=width_ms, closed_until_ms=window_start(begin, width_ms))
+        )

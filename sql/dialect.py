@@ -1,0 +1,57 @@
+"""What differs between databases, in one place: insert what is absent, add to counts, lower event times.
+
+`ON CONFLICT` is spoken by SQLite and PostgreSQL alike. On SQLite it also keeps the planner driving from the staging
+table; `UPDATE … FROM` and `WHERE EXISTS` would scan the whole target.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Select, Table
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.sql.dml import Insert
+
+__all__ = ["add_counts", "insert_absent", "insert_absent_values", "lower_pairs", "replace_row"]
+
+
+def insert_absent(table: Table, rows: Select[tuple[object, ...]]) -> Insert:
+    """INSERT … SELECT that leaves rows alone whose primary key is there already."""
+    statement = insert(table).from_select(list(rows.selected_columns.keys()), rows)
+    return statement.on_conflict_do_nothing(index_elements=list(table.primary_key.columns))
+
+
+def insert_absent_values(table: Table) -> Insert:
+    """INSERT … VALUES that leaves rows alone whose primary key is there already."""
+    return insert(table).on_conflict_do_nothing(index_elements=list(table.primary_key.columns))
+
+
+def add_counts(table: Table, rows: Select[tuple[object, ...]]) -> Insert:
+    """INSERT … SELECT that adds `cases` to rows whose primary key is there already."""
+    statement = insert(table).from_select(list(rows.selected_columns.keys()), rows)
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key.columns),
+        set_={"cases": table.c.cases + statement.excluded.cases},
+    )
+
+
+def lower_pairs(case_pair: Table, rows: Select[tuple[object, ...]]) -> Insert:
+    """Insert pairs, or move those with a later event time to the earlier one, keeping the old value in the row."""
+    statement = insert(case_pair).from_select(list(rows.selected_columns.keys()), rows)
+    return statement.on_conflict_do_update(
+        index_elements=list(case_pair.primary_key.columns),
+        set_={
+            "prev_ms": case_pair.c.event_ms,
+            "event_ms": statement.excluded.event_ms,
+            "moved_by": statement.excluded.moved_by,
+        },
+        where=statement.excluded.event_ms < case_pair.c.event_ms,
+    )
+
+
+def replace_row(table: Table, row: dict[str, object]) -> Insert:
+    """Insert one row, or overwrite the one with the same primary key."""
+    statement = insert(table).values(**row)
+    keys = {column.name for column in table.primary_key.columns}
+    return statement.on_conflict_do_update(
+        index_elements=sorted(keys),
+        set_={name: statement.excluded[name] for name in row if name not in keys},
+    )

@@ -1,0 +1,133 @@
+"""Window arithmetic and the set-based statements that keep the counts of every width.
+
+Windows of a width are aligned to Mondays 00:00 UTC; `window_start` says it for Python, `start_of` for SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Integer,
+    MetaData,
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+)
+from sqlalchemy.engine import Connection
+
+from sql.dialect import add_counts
+from sql.keys import ANY
+from sql.schema import case_pair, reaction_window, window_delta, window_total
+
+__all__ = ["build_width", "fold_delta", "fold_deltas", "stage_receipt", "staging", "start_of", "window_start"]
+
+_MONDAY_MS = 3 * 86_400_000
+"""1970 began on a Thursday, three days after a Monday."""
+
+staging = MetaData()
+
+stage_receipt = Table(
+    "stage_receipt",
+    staging,
+    Column("receipt_id", BigInteger, primary_key=True, autoincrement=False),
+    prefixes=["TEMPORARY"],
+)
+
+fold_delta = Table(
+    "fold_delta",
+    staging,
+    Column("width_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("drug_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("reaction_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("window_start_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("cases", Integer, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
+Number = TypeVar("Number", int, ColumnElement[int])
+
+
+def window_start(at_ms: int, width_ms: int) -> int:
+    """Start (ms) of the window of `width_ms` that holds the moment `at_ms`."""
+    return at_ms - (at_ms + _MONDAY_MS) % width_ms
+
+
+def start_of(at: ColumnElement[int], width_ms: int) -> ColumnElement[int]:
+    """`window_start` as an SQL expression; for moments after 1969 the remainder is the same on every database."""
+    return at - (at + _MONDAY_MS) % width_ms
+
+
+def fold_deltas(connection: Connection, widths_ms: Iterable[int]) -> None:
+    """Sum the deltas of the staged receipts into `fold_delta` and add them to the counts of every width."""
+    connection.execute(delete(fold_delta))
+    pair = (window_delta.c.drug_id, window_delta.c.reaction_id)
+    for width_ms in widths_ms:
+        start = start_of(window_delta.c.event_ms, width_ms)
+        rows = (
+            select(
+                literal(width_ms).label("width_ms"),
+                *pair,
+                start.label("window_start_ms"),
+                func.sum(window_delta.c.delta).label("cases"),
+            )
+            .select_from(stage_receipt.join(window_delta, window_delta.c.receipt_id == stage_receipt.c.receipt_id))
+            .group_by(*pair, start)
+            .having(func.sum(window_delta.c.delta) != 0)
+        )
+        connection.execute(insert(fold_delta).from_select(list(rows.selected_columns.keys()), rows))
+    _add_staged_counts(connection)
+
+
+def build_width(connection: Connection, width_ms: int) -> None:
+    """Count every pair stored so far into a width that was not kept before.
+
+    Deltas that wait to be folded are taken off, for their fold will add them.
+    """
+    connection.execute(delete(fold_delta))
+    counted = select(case_pair.c.drug_id, case_pair.c.reaction_id, case_pair.c.event_ms, literal(1).label("change"))
+    waiting = select(window_delta.c.drug_id, window_delta.c.reaction_id, window_delta.c.event_ms, -window_delta.c.delta)
+    changes = counted.union_all(waiting).subquery()
+    start = start_of(changes.c.event_ms, width_ms)
+    rows = (
+        select(
+            literal(width_ms).label("width_ms"),
+            changes.c.drug_id,
+            changes.c.reaction_id,
+            start.label("window_start_ms"),
+            func.sum(changes.c.change).label("cases"),
+        )
+        .group_by(changes.c.drug_id, changes.c.reaction_id, start)
+        .having(func.sum(changes.c.change) != 0)
+    )
+    connection.execute(insert(fold_delta).from_select(list(rows.selected_columns.keys()), rows))
+    _add_staged_counts(connection)
+
+
+def _add_staged_counts(connection: Connection) -> None:
+    f = fold_delta.c
+    key = (f.width_ms, f.drug_id, f.reaction_id, f.window_start_ms)
+    pairs = select(*key, f.cases).where(f.cases != 0).order_by(*key)
+    connection.execute(add_counts(reaction_window, pairs))
+    anything = literal(ANY)
+    for drug_id, reaction_id in ((f.drug_id, anything), (anything, f.reaction_id), (anything, anything)):
+        labelled = (
+            f.width_ms,
+            drug_id.label("drug_id"),
+            reaction_id.label("reaction_id"),
+            f.window_start_ms,
+        )
+        totals = (
+            select(*labelled, func.sum(f.cases).label("cases"))
+            .where(f.cases != 0)
+            .group_by(*(c for c in (f.width_ms, drug_id, reaction_id, f.window_start_ms) if c is not anything))
+            .order_by(f.width_ms, *(c for c in (drug_id, reaction_id) if c is not anything), f.window_start_ms)
+        )
+        connection.execute(add_counts(window_total, totals))
