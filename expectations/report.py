@@ -78,6 +78,8 @@ class Report(msgspec.Struct, frozen=True):
     """Characters of narrative; the text itself is not kept."""
     unknown_fields: int
     """Fields of the report's own levels that the decoder has no name for."""
+    unreadable: tuple[str, ...] = ()
+    """JSON paths of values that could not be taken as they stand: set to None, or cut, or rid of control characters."""
 
     def pairs(self) -> frozenset[tuple[str, str]]:
         """Distinct (drug, reaction) names that this case counts for: suspect or interacting drugs only."""

@@ -51,7 +51,7 @@ class SqlOutbox:
                 .values(sent_at=utc_now())
             )
 
-    def waiting(self) -> int:
-        """How many messages are not sent yet."""
+    def sent_count(self) -> int:
+        """How many messages have reached the alerts hub so far."""
         with self._engine.connect().execution_options(**READ) as connection, connection.begin():
-            return connection.scalar(select(func.count()).where(alert_outbox.c.sent_at.is_(None))) or 0
+            return connection.scalar(select(func.count()).where(alert_outbox.c.sent_at.is_not(None))) or 0

@@ -1,0 +1,115 @@
+"""What an alert is, and the findings that one is made of: frozen values, nothing decided here.
+
+All times are integers in Unix milliseconds, UTC; `*_ms` widths are milliseconds too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+__all__ = ["Alert", "AlertKind", "AlertStatus", "SpikeFinding", "Stage", "UnusualReport"]
+
+Stage = Literal["open", "closed", "late"]
+
+
+class AlertKind(StrEnum):
+    """What the alert is about."""
+
+    REACTION_SPIKE = "reaction_spike"
+    UNUSUAL_REPORT = "unusual_report"
+
+
+class AlertStatus(StrEnum):
+    """Whether it is still going on."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class SpikeFinding:
+    """One window in which a (drug, reaction) pair was found to spike."""
+
+    width_ms: int
+    window_start: int
+    drug_id: int
+    drug: str
+    reaction_id: int
+    reaction: str
+    cases: int
+    expected: float
+    """Cases expected in the whole window; `spread` is a quiet window's standard deviation, also in cases."""
+    spread: float
+    z: float
+    p: float
+    stage: Stage
+    """When it was found: while the window was open, as it closed, or by a report that came late."""
+    alertable: bool
+    """False when the window was too old to alert when it was found: such a finding is kept, and alerts nobody."""
+
+    @property
+    def window_end(self) -> int:
+        """First moment after the window."""
+        return self.window_start + self.width_ms
+
+
+@dataclass(frozen=True)
+class UnusualReport:
+    """One report that the model found unlike the others."""
+
+    case_key: int
+    safetyreportid: str
+    version: int
+    score: float
+    reasons: tuple[str, ...]
+    model_version: str
+    event_time: int
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One episode of one pair, or one unusual report.
+
+    A spike's evidence (`width_ms` to `p`) is one window: of the widest width that alarmed, the one with most cases. It
+    therefore never shrinks, and a wider window replaces the narrower ones that it contains.
+
+    An unusual report has no episode: it is CLOSED from the start, its times are the report's, and its evidence is
+    empty (width 0, one case, nothing expected, z 0, p 1).
+    """
+
+    alert_id: str
+    """Random UUID, so that a restored database never gives an old id to a new alert."""
+    kind: AlertKind
+    status: AlertStatus
+    drug_id: int | None
+    drug: str | None
+    reaction_id: int | None
+    reaction: str | None
+    case_key: int | None
+    safetyreportid: str | None
+    version: int | None
+    score: float | None
+    reasons: tuple[str, ...]
+    opened_at: int
+    since: int
+    """Start of the earliest alarmed window."""
+    last_alarm_end: int
+    """End of the latest alarmed window."""
+    width_ms: int
+    window_start: int
+    cases: int
+    expected: float
+    spread: float
+    z: float
+    p: float
+    widths: tuple[int, ...]
+    """Every width that alarmed, ascending."""
+    published_cases: int
+    """`cases` as last published."""
+    revision: int
+    """How many states of this alert have been published: 1 when opened, then without a gap."""
+    closed_at: int | None
+    model_version: str | None = None
+    """The model that scored an unusual report; None for spikes."""

@@ -1,0 +1,88 @@
+"""The official SDK behind our own types: clients made from a `HubConnection`, its errors as ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azure.eventhub import EventHubConsumerClient, EventHubProducerClient
+from azure.eventhub.exceptions import (
+    AuthenticationError,
+    ConnectError,
+    ConnectionLostError,
+    EventHubError,
+    OperationTimeoutError,
+)
+
+from eventhubs.errors import (
+    EventHubsError,
+    HubNotFoundError,
+    HubUnreachableError,
+    UnauthorizedError,
+    error_for_condition,
+)
+from eventhubs.settings import HubConnection
+
+__all__ = ["consumer_client", "producer_client", "translated"]
+
+
+def consumer_client(
+    connection: HubConnection, credential: Any | None, hub: str, consumer_group: str
+) -> EventHubConsumerClient:
+    """An SDK client that reads `hub`; opens nothing yet."""
+    return _client(
+        EventHubConsumerClient,
+        connection,
+        credential,
+        hub,
+        consumer_group=consumer_group,
+        # The SDK's claiming thread ends at its next turn after closing: a second, not half a minute.
+        load_balancing_interval=1,
+    )
+
+
+def producer_client(connection: HubConnection, credential: Any | None, hub: str) -> EventHubProducerClient:
+    """An SDK client that sends to `hub`; opens nothing yet."""
+    return _client(EventHubProducerClient, connection, credential, hub)
+
+
+def translated(error: Exception, where: str) -> EventHubsError:
+    """The SDK's error as ours; `where` names the entity concerned."""
+    condition = getattr(error, "error", None)
+    if isinstance(error, AuthenticationError):
+        return _refused(str(error), condition, where)
+    if condition:
+        typed = error_for_condition(f"amqp:{condition}", where)
+        if typed.transient or not isinstance(error, ConnectError) or condition not in _UNNAMED:
+            return typed
+    if isinstance(error, ConnectError | ConnectionLostError | OperationTimeoutError | OSError | TimeoutError):
+        return HubUnreachableError(
+            f"No connection to Event Hubs ({where}). Check the host, the network (port 5671 outward) and the "
+            "service's health, then try again."
+        )
+    if isinstance(error, EventHubError):
+        return HubUnreachableError(f"The SDK gave up ({where}: {type(error).__name__}). Try again.")
+    return HubUnreachableError(f"The connection broke ({where}: {type(error).__name__}). Try again.")
+
+
+_UNNAMED = frozenset({"client-error", "unknown-error", "vendor-error"})
+
+
+def _refused(text: str, condition: str | None, where: str) -> EventHubsError:
+    """Tell apart what the SDK throws into one class: a missing hub, a slow service, a wrong key."""
+    if "Status code: 404" in text:
+        return HubNotFoundError(f"Not found ({where}). Check the names of namespace and hub.")
+    if condition == "internal-error":
+        return HubUnreachableError(f"Signing in took too long ({where}). Try again; check the service's health.")
+    return UnauthorizedError(
+        f"Access refused ({where}). Check the key or shared access policy (it needs Listen to read, Send to send), "
+        "or the Entra ID role (Azure Event Hubs Data Receiver / Data Sender)."
+    )
+
+
+def _client(kind: Any, connection: HubConnection, credential: Any | None, hub: str, **options: Any) -> Any:
+    connection.check_hub(hub)
+    # Our own callers retry, with deadlines; a retry inside a retry would multiply the waits.
+    options |= {"retry_total": 0}
+    if credential is not None:
+        return kind(connection.host, hub, credential=credential, **options)
+    return kind.from_connection_string(connection.to_text(), eventhub_name=hub, **options)

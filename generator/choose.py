@@ -1,0 +1,65 @@
+"""Chooses what a short demo plants: pairs common enough that a spike of an honest factor can be seen."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+
+from generator.population import Population
+from generator.spike import Spike
+
+__all__ = ["demo_spikes"]
+
+EXPECTED_PER_WINDOW = 1.8
+"""Usual cases in a window that a demo pair should have: a tenfold rise is seen even when two windows share it."""
+WANTED_PER_WINDOW = 16.0
+"""Extra cases per window the factor aims at, within the factors below."""
+LEAST_FACTOR, MOST_FACTOR = 3.0, 10.0
+DRUG_SHARES = (0.012, 0.06)
+"""Share of reports a demo drug is in: enough that the spike is no rise of the drug as a whole."""
+
+_ABOUT_THE_PRODUCT = re.compile(
+    r"drug|product|device|dose|overdose|underdose|administ|prescribed|off label|exposure|no adverse|unevaluable|injury",
+    re.IGNORECASE,
+)
+"""Terms of use and handling; a demo shows what a patient suffered."""
+
+
+def demo_spikes(
+    population: Population,
+    *,
+    rate: float = 40.0,
+    window_s: float = 30.0,
+    starts_s: tuple[float, float] = (55.0, 75.0),
+    length_s: float = 30.0,
+) -> tuple[Spike, Spike]:
+    """Two spikes of different drugs and reactions, for a stream of `rate` reports/s watched in `window_s` windows.
+
+    Of all pairs the two whose usual count per window is nearest to `EXPECTED_PER_WINDOW`. At rates far from the
+    default even the nearest may be rare or plentiful: `generator.truth.planted_rate` tells what to expect.
+    """
+    candidates = sorted(
+        (abs(math.log(expected / EXPECTED_PER_WINDOW)), drug, reaction, expected)
+        for drug, reaction, expected in _pairs(population, rate * window_s)
+    )
+    _, drug, reaction, expected = candidates[0]
+    first = _spike(drug, reaction, starts_s[0], length_s, expected)
+    _, drug, reaction, expected = next(c for c in candidates if c[1] != first.drug and c[2] != first.reaction)
+    return first, _spike(drug, reaction, starts_s[1], length_s, expected)
+
+
+def _pairs(population: Population, reports: float) -> Iterator[tuple[str, str, float]]:
+    """(drug, reaction, usual cases in so many reports)."""
+    least, most = DRUG_SHARES
+    for drug in population.drugs:
+        if not least <= population.drug_rate(drug) <= most:
+            continue
+        for reaction in population.profile(drug):
+            if not _ABOUT_THE_PRODUCT.search(reaction):
+                yield drug, reaction, reports * population.expected_rate(drug, reaction)
+
+
+def _spike(drug: str, reaction: str, start_s: float, length_s: float, expected: float) -> Spike:
+    factor = round(1.0 + WANTED_PER_WINDOW / expected)
+    return Spike(drug, reaction, start_s, length_s, float(min(max(factor, LEAST_FACTOR), MOST_FACTOR)))

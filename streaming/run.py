@@ -1,0 +1,277 @@
+"""The life of a stream: take over, read on from the stored positions, stop cleanly.
+
+1. reach the hub (bounded retries) and learn its generation and partitions
+2. take the lease: earlier runs are fenced, positions read
+3. start ticker and relay, then the query from those positions, on a checkpoint folder made new
+4. until told to stop, or drained with `once`: hub away → the query starts again from the positions, bounded
+5. stop the query, last commit, last relay, release the lease
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import stamina
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+from sqlalchemy import Engine
+
+from alerts.publisher import HubPublisher
+from alerts.relay import Relay
+from eventhubs.errors import EventHubsError, HubUnreachableError, ServerBusyError
+from eventhubs.receiver import HubInfo, HubReceiver, PartitionInfo, open_receiver
+from eventhubs.spark import EventHubsDataSource
+from sql.connection import create_schema, open_engine
+from sql.errors import PositionError, StoreError
+from sql.outbox import SqlOutbox
+from sql.positions import Lease, positions, release, take_over
+from streaming.batch import BatchHandler, BatchReport
+from streaming.clock import HubClock
+from streaming.commit import CommitResult, Committer
+from streaming.session import spark_session
+from streaming.settings import EventTime, StreamSettings
+from streaming.task import TaskPlan
+from streaming.ticker import Ticker
+from streaming.versions import ChampionModel
+
+__all__ = ["Observer", "StreamFailedError", "run_stream"]
+
+log = logging.getLogger(__name__)
+
+_HUB_ATTEMPTS = 6
+_TRANSIENT = (HubUnreachableError.__name__, ServerBusyError.__name__)
+
+
+class StreamFailedError(Exception):
+    """The stream had to stop; the message says why and what to do. Nothing stored is lost by starting again."""
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Who is told what happens; every call comes from one of the run's threads."""
+
+    on_ready: Callable[[], None] = lambda: None
+    on_batch: Callable[[BatchReport], None] = lambda _: None
+    on_commit: Callable[[CommitResult], None] = lambda _: None
+
+
+def run_stream(settings: StreamSettings, stop: threading.Event, observer: Observer) -> None:
+    """Run until `stop` is set, or until the hub is drained when `settings.once`.
+
+    Raises `StreamFailedError`, `StoreError`, `SparkSetupError` or `EventHubsError`, each with its remedy.
+    """
+    engine = open_engine(settings.database_url)
+    create_schema(engine)
+    receiver = open_receiver(
+        settings.connection, settings.reports_hub, settings.consumer_group, transport=settings.transport
+    )
+    try:
+        info, partitions = _reach(receiver)
+        lease = take_over(
+            engine,
+            settings.hub_id,
+            info.created_at_ms,
+            {p.partition_id: p.begin_sequence for p in partitions},
+            force=settings.take_over,
+        )
+        try:
+            _Run(settings, engine, receiver, info, partitions, lease, stop, observer).run()
+        finally:
+            release(engine, lease)
+    finally:
+        receiver.close()
+        engine.dispose()
+
+
+def _reach(receiver: HubReceiver) -> tuple[HubInfo, list[PartitionInfo]]:
+    for attempt in stamina.retry_context(
+        on=(HubUnreachableError, ServerBusyError), attempts=_HUB_ATTEMPTS, wait_initial=1.0, wait_max=10.0, timeout=60
+    ):
+        if attempt.num > 1:
+            log.warning("The reports hub does not answer; try %d of %d.", attempt.num, _HUB_ATTEMPTS)
+        with attempt:
+            info = receiver.hub_info()
+            return info, receiver.partition_infos(info.partition_ids)
+    raise AssertionError("unreachable: the retry loop returns or raises")
+
+
+class _Run:
+    def __init__(
+        self,
+        settings: StreamSettings,
+        engine: Engine,
+        receiver: HubReceiver,
+        info: HubInfo,
+        partitions: list[PartitionInfo],
+        lease: Lease,
+        stop: threading.Event,
+        observer: Observer,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._info = info
+        self._lease = lease
+        self._stop = stop
+        self._observer = observer
+        self._fatal: Exception | None = None
+        self._batches = 0
+        self._next = self._positions(partitions)
+        self._lock = threading.Lock()
+        self._committer = Committer(
+            engine, lease, settings.widths_ms, settings.rules, settings.event_time is EventTime.RECEIVEDATE
+        )
+        self._clock = HubClock(receiver, engine, settings.hub_id, info.created_at_ms, info.partition_ids)
+
+    def run(self) -> None:
+        settings = self._settings
+        with spark_session(settings.master, settings.data_dir / "logs", settings.database_url) as session:
+            session.dataSource.register(EventHubsDataSource)
+            with self._relaying():
+                with self._ticking():
+                    self._query_until_stopped(session, self._handler())
+                self._observer.on_commit(self._committer.run(self._clock.read()))
+
+    @contextmanager
+    def _ticking(self) -> Iterator[None]:
+        ticker = Ticker(
+            self._engine,
+            self._lease,
+            self._committer,
+            self._clock,
+            self._lock,
+            seconds=self._settings.tick_seconds,
+            on_commit=self._observer.on_commit,
+            on_fatal=self._give_up,
+        )
+        ticker.start()
+        try:
+            yield
+        finally:
+            ticker.stop()
+
+    @contextmanager
+    def _relaying(self) -> Iterator[None]:
+        """Relay on a thread of its own, and once more at the end for what the last commit decided."""
+        stop = threading.Event()
+        publisher = HubPublisher(self._settings.connection, self._settings.alerts_hub)
+        relay = Relay(SqlOutbox(self._engine), publisher, stop=stop)
+        thread = threading.Thread(target=relay.run, name="relay", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            try:
+                relay.drain()
+            except EventHubsError as error:
+                log.warning("Alerts wait in the outbox and go out at the next start: %s", error)
+            publisher.close()
+
+    def _query_until_stopped(self, session: SparkSession, handler: BatchHandler) -> None:
+        attempt = 0
+        while True:
+            done = self._batches
+            query = self._start(session, handler)
+            self._observer.on_ready()
+            try:
+                ended = self._wait(query)
+            except StreamingQueryException as error:
+                attempt = attempt + 1 if self._batches == done else 1
+                if self._fatal is not None:
+                    raise self._fatal from None
+                if not any(name in str(error) for name in _TRANSIENT) or attempt >= _HUB_ATTEMPTS:
+                    raise StreamFailedError(_cause(error)) from error
+                wait = min(2.0**attempt, 30.0)
+                log.warning("The reports hub went away; reading on in %.0f s (try %d).", wait, attempt)
+                if self._stop.wait(wait):
+                    return
+                continue
+            finally:
+                query.stop()
+            if self._fatal is not None:
+                raise self._fatal
+            if ended:
+                return
+
+    def _start(self, session: SparkSession, handler: BatchHandler) -> StreamingQuery:
+        settings = self._settings
+        scratch = settings.data_dir / "scratch" / "checkpoint"
+        shutil.rmtree(scratch, ignore_errors=True)  # the database is the checkpoint; this folder must never disagree
+        with self._engine.connect() as connection:
+            start = positions(connection, settings.hub_id, self._info.created_at_ms)
+        events = (
+            session.readStream.format("eventhubs")
+            .option("connectionString", settings.connection.to_text())
+            .option("hub", settings.reports_hub)
+            .option("consumerGroup", settings.consumer_group)
+            .option("startingPosition", json.dumps(start))
+            .option("maxEventsPerTrigger", str(settings.max_events_per_trigger))
+            .option("transport", settings.transport)
+            .load()
+        )
+        writer = events.writeStream.foreachBatch(handler).option("checkpointLocation", str(scratch))
+        return writer.trigger(availableNow=True).start() if settings.once else writer.start()
+
+    def _wait(self, query: StreamingQuery) -> bool:
+        """True when the query is drained or was told to stop."""
+        while not self._stop.is_set() and self._fatal is None:
+            if query.awaitTermination(1):
+                return True
+        return True
+
+    def _handler(self) -> BatchHandler:
+        settings = self._settings
+        plan = TaskPlan(
+            database_url=settings.database_url,
+            hub=settings.hub_id,
+            generation=self._info.created_at_ms,
+            epoch=self._lease.epoch,
+            suite=settings.suite,
+            event_time=settings.event_time,
+        )
+        return BatchHandler(
+            plan, ChampionModel(settings.registry), self._committer, self._clock, self._lock, self._count_batch
+        )
+
+    def _count_batch(self, report: BatchReport) -> None:
+        self._batches += 1
+        self._observer.on_batch(report)
+
+    def _give_up(self, error: Exception) -> None:
+        self._fatal = error
+
+    def _positions(self, partitions: list[PartitionInfo]) -> dict[str, int]:
+        """Stored positions, after making sure that the hub and the database speak of the same events."""
+        with self._engine.connect() as connection:
+            stored = positions(connection, self._settings.hub_id, self._info.created_at_ms)
+        for partition in partitions:
+            at = stored[partition.partition_id]
+            if at > partition.next_sequence:
+                raise PositionError(
+                    f"Partition {partition.partition_id} is stored up to event {at - 1}, but the hub ends at "
+                    f"{partition.next_sequence - 1}: it has lost events or is another hub under the same name. "
+                    "Point the stream at the right hub, or at a new database."
+                )
+        return stored
+
+
+def _cause(error: StreamingQueryException) -> str:
+    """The last typed error of ours in Spark's text: one line that says what to do."""
+    names = {cls.__name__ for base in (EventHubsError, StoreError) for cls in _all_subclasses(base)}
+    for line in reversed(str(error).splitlines()):
+        head, _, rest = line.strip().partition(": ")
+        if head.rsplit(".", 1)[-1] in names and rest:
+            return rest
+    return "A batch failed and the stream stopped. The details are in spark.log; starting again resumes."
+
+
+def _all_subclasses(cls: type[Exception]) -> set[type[Exception]]:
+    return {cls}.union(*(_all_subclasses(sub) for sub in cls.__subclasses__()))

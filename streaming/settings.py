@@ -1,0 +1,66 @@
+"""What a stream run needs to know, checked; the front door fills it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from eventhubs.settings import HubConnection
+from expectations.suite import LoadedSuite
+from models.registry import RegistrySettings
+from models.spikes import SpikeRules
+
+__all__ = ["EventTime", "StreamSettings"]
+
+
+class EventTime(StrEnum):
+    """Which moment of a report its windows go by."""
+
+    HUB = "hub"
+    """When the event hub took the report in."""
+    PAYLOAD = "payload"
+    """The receipt date where it carries a time of day (formats 203 and 204, read as UTC), else as `hub`."""
+    REPORTED = "reported"
+    """As `payload`, but else as `receivedate`: what a backfill goes by, for its reports never came through a hub."""
+    RECEIVEDATE = "receivedate"
+    """Midnight UTC of the receive date: for replaying history. Windows close by the slowest partition."""
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """Everything a run is made of; raises ValueError for widths that cannot work."""
+
+    connection: HubConnection
+    reports_hub: str
+    alerts_hub: str
+    database_url: str
+    registry: RegistrySettings
+    suite: LoadedSuite
+    data_dir: Path
+    consumer_group: str = "$Default"
+    event_time: EventTime = EventTime.HUB
+    widths_ms: tuple[int, ...] = (900_000, 3_600_000, 86_400_000, 604_800_000)
+    rules: SpikeRules = field(default_factory=SpikeRules)
+    tick_seconds: float = 2.0
+    max_events_per_trigger: int = 10_000
+    transport: Literal["auto", "amqp", "sdk"] = "auto"
+    master: str = "local[*]"
+    once: bool = False
+    take_over: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse widths that are not distinct, positive and rising."""
+        if not self.widths_ms or list(self.widths_ms) != sorted(set(self.widths_ms)) or self.widths_ms[0] < 1000:
+            raise ValueError("window widths must be distinct, rising and at least one second")
+
+    @property
+    def hub_id(self) -> str:
+        """How the reports hub is named in the database: host and hub, without the port."""
+        return hub_id(self.connection, self.reports_hub)
+
+
+def hub_id(connection: HubConnection, hub: str) -> str:
+    """Name of a hub in the database. The port is left out: a local hub may come up on another one."""
+    return f"{connection.host}/{hub}"

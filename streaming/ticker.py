@@ -1,0 +1,93 @@
+"""The ticker: time passes although the hub is silent. Windows close, alerts close, and the lease shows a beat."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from sql.errors import StoreError, StoreUnavailableError
+from sql.positions import Lease, beat
+from streaming.clock import HubClock
+from streaming.commit import CommitResult, Committer
+
+__all__ = ["Ticker"]
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 5
+"""Ticks in a row that may fail on the database before the stream gives up."""
+
+
+class Ticker:
+    """Beats every few seconds, and commits when no batch is running. Runs on its own thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        lease: Lease,
+        committer: Committer,
+        clock: HubClock,
+        driver_lock: threading.Lock,
+        *,
+        seconds: float,
+        on_commit: Callable[[CommitResult], None],
+        on_fatal: Callable[[Exception], None],
+    ) -> None:
+        self._engine = engine
+        self._lease = lease
+        self._committer = committer
+        self._clock = clock
+        self._lock = driver_lock
+        self._seconds = seconds
+        self._on_commit = on_commit
+        self._on_fatal = on_fatal
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the tick under way."""
+        self._stop.set()
+        self._thread.join()
+
+    def tick(self) -> None:
+        """One beat, and one commit unless a batch is running."""
+        with self._engine.begin() as connection:
+            beat(connection, self._lease)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._on_commit(self._committer.run(self._clock.read()))
+            finally:
+                self._lock.release()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stop.wait(self._seconds):
+            try:
+                self.tick()
+                failures = 0
+            except OperationalError as error:
+                failures += 1
+                log.warning("The database did not take a tick (%s); try %d.", type(error.orig).__name__, failures)
+                if failures >= _PATIENCE:
+                    self._on_fatal(
+                        StoreUnavailableError(
+                            "The database has not answered for a while: make it reachable and writable, "
+                            "then start the stream again. Nothing is lost."
+                        )
+                    )
+                    return
+            except StoreError as error:
+                self._on_fatal(error)
+                return
+            except Exception as error:
+                log.exception("A tick failed.")
+                self._on_fatal(error)
+                return
