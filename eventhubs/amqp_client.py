@@ -40,7 +40,7 @@ class AmqpConnection:
 
     def __init__(self, connection: HubConnection, where: str, deadline: float) -> None:
         self.where = where
-        self.last_used = time.monotonic()
+        self._last_used = time.monotonic()
         self._links: dict[int, Link] = {}
         self._by_remote_handle: dict[int, Link] = {}
         self._incoming = 0
@@ -94,9 +94,10 @@ class AmqpConnection:
         while (frame := self._buffered_frame()) is not None:
             self._dispatch(frame)
 
-    def idle_for(self) -> float:
-        """Seconds since anything was sent or received."""
-        return time.monotonic() - self.last_used
+    def is_stale(self, longest: float) -> bool:
+        """True when nothing was sent or received for so long (seconds) that the peer may have given us up."""
+        idle = time.monotonic() - self._last_used
+        return idle > (longest if self._heartbeat is None else min(longest, self._heartbeat))
 
     def close(self) -> None:
         """Say goodbye without waiting for the answer."""
@@ -131,7 +132,8 @@ class AmqpConnection:
                 next_outgoing_id=self._outgoing,
                 outgoing_window=_WINDOW,
                 handle=link.handle,
-                delivery_count=link.delivery_count,
+                # Unknown to us, and so to be left out, until the peer has attached.
+                delivery_count=link.delivery_count if link.attached else None,
                 link_credit=credit,
             )
         )
@@ -244,7 +246,7 @@ class AmqpConnection:
                 raise self._broken(error) from error
             if not data:
                 raise HubUnreachableError(f"The service closed the connection ({self.where}). Try again.")
-            self.last_used = time.monotonic()
+            self._last_used = time.monotonic()
             self._reader.feed(data)
             return True
 
@@ -264,6 +266,7 @@ class AmqpConnection:
                 for link in self._links.values():
                     if link.name == attach.name:
                         link.attached = True
+                        link.delivery_count = attach.initial_delivery_count or 0
                         self._by_remote_handle[attach.handle] = link
             case amqp.Detach() as detach:
                 self._ended(detach)
@@ -306,7 +309,7 @@ class AmqpConnection:
             self._socket.sendall(data)
         except OSError as error:
             raise self._broken(error) from error
-        self.last_used = time.monotonic()
+        self._last_used = time.monotonic()
 
     def _broken(self, error: OSError) -> HubUnreachableError:
         return HubUnreachableError(

@@ -171,7 +171,7 @@ class AmqpReceiver:
     def _ready_session(self, deadline: float) -> _Session:
         """The kept session, or a new one; its token is good for a while."""
         session = self._session
-        if session is not None and session.connection.idle_for() > _IDLE:
+        if session is not None and session.connection.is_stale(_IDLE):
             self.close()
             session = None
         if session is None:

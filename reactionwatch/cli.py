@@ -12,13 +12,11 @@ from rich.logging import RichHandler
 from eventhubs.errors import EventHubsError
 from eventhubs.hub.errors import HubError
 from expectations.errors import ExpectationsError
-from generator.population import UnknownNameError
 from models.errors import ModelError
 from reactionwatch.commands import alerts, data, demo, expectations, hub, models, quarantine, status, stream
 from reactionwatch.settings import SettingsError
 from sql.errors import StoreError
-from streaming.run import StreamFailedError
-from streaming.session import SparkSetupError
+from streaming.errors import SparkSetupError, StreamFailedError
 
 __all__ = ["app", "main"]
 
@@ -31,7 +29,6 @@ _EXPECTED = (
     SparkSetupError,
     StoreError,
     StreamFailedError,
-    UnknownNameError,
 )
 
 app = typer.Typer(

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from streaming.settings import EventTime
+from streaming.event_time import EventTime
 
 __all__ = ["LOCAL_HUB_PORT", "Settings", "SettingsError", "load_settings", "parse_widths"]
 

@@ -16,7 +16,8 @@ from reactionwatch.settings import Settings
 from sql.connection import create_schema, open_engine
 from streaming.backfill import BackfillSettings
 from streaming.commit import Committer
-from streaming.settings import EventTime, StreamSettings
+from streaming.event_time import EventTime
+from streaming.settings import StreamSettings
 from streaming.task import TaskPlan
 from streaming.versions import ChampionModel
 

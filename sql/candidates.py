@@ -181,19 +181,15 @@ def _counts(
     first_total = connection.scalar(
         select(func.min(t.window_start_ms)).where(t.width_ms == width_ms, t.drug_id == ANY, t.reaction_id == ANY)
     )
-    first_of_drug = dict(
-        connection.execute(
-            select(t.drug_id, func.min(t.window_start_ms))
-            .where(
-                t.width_ms == width_ms,
-                t.reaction_id == ANY,
-                t.drug_id.in_(select(c.drug_id).where(c.width_ms == width_ms)),
-            )
+    drugs = select(c.drug_id).where(c.width_ms == width_ms)
+    first_of_drug = {
+        row.drug_id: row.first
+        for row in connection.execute(
+            select(t.drug_id, func.min(t.window_start_ms).label("first"))
+            .where(t.width_ms == width_ms, t.reaction_id == ANY, t.drug_id.in_(drugs))
             .group_by(t.drug_id)
         )
-        .tuples()
-        .all()
-    )
+    }
     column_starts = starts[:, None] - width_ms * np.arange(windows, 0, -1, dtype=np.int64)[None, :]
     drug_first = np.array([first_of_drug[row.drug_id] for row in rows], dtype=np.int64)
     return CandidateCounts(

@@ -48,6 +48,10 @@ from sql.windows import build_width, fold_deltas, stage_receipt, staging, window
 __all__ = ["CommitTransaction", "Folded", "SpikeRow", "commit"]
 
 
+_STAGED = select(stage_receipt.c.receipt_id)
+"""The receipts this commit folds."""
+
+
 @dataclass(frozen=True)
 class Folded:
     """What a fold brought in."""
@@ -116,7 +120,7 @@ class CommitTransaction:
                 func.coalesce(func.sum(t.stored), 0),
                 func.coalesce(func.sum(t.quarantined), 0),
                 func.coalesce(func.sum(t.duplicates), 0),
-            ).select_from(stage_receipt.join(ingest_task, t.receipt_id == stage_receipt.c.receipt_id))
+            ).where(t.receipt_id.in_(_STAGED))
         ).one()
         return Folded(*(int(value) for value in row))
 
@@ -166,8 +170,8 @@ class CommitTransaction:
         drugs = select(drug.c.drug_id, drug.c.name).where(drug.c.drug_id.in_(drug_ids))
         terms = select(reaction.c.reaction_id, reaction.c.name).where(reaction.c.reaction_id.in_(reaction_ids))
         return (
-            dict(self._connection.execute(drugs).tuples().all()),
-            dict(self._connection.execute(terms).tuples().all()),
+            {row.drug_id: row.name for row in self._connection.execute(drugs)},
+            {row.reaction_id: row.name for row in self._connection.execute(terms)},
         )
 
     def extreme_reports(self) -> Sequence[RowMapping]:
@@ -184,8 +188,7 @@ class CommitTransaction:
                     r.model_version,
                     r.event_ms,
                 )
-                .select_from(stage_receipt.join(safety_report, r.receipt_id == stage_receipt.c.receipt_id))
-                .where(r.anomaly_level == 2)
+                .where(r.receipt_id.in_(_STAGED), r.anomaly_level == 2)
                 .order_by(r.case_key, r.version)
             )
             .mappings()
@@ -267,10 +270,9 @@ class CommitTransaction:
 
     def finish(self) -> None:
         """Mark the staged receipts folded and drop their deltas; called by `commit`."""
-        staged = select(stage_receipt.c.receipt_id)
-        self._connection.execute(delete(window_delta).where(window_delta.c.receipt_id.in_(staged)))
+        self._connection.execute(delete(window_delta).where(window_delta.c.receipt_id.in_(_STAGED)))
         self._connection.execute(
-            update(ingest_task).where(ingest_task.c.receipt_id.in_(staged)).values(folded_at=utc_now())
+            update(ingest_task).where(ingest_task.c.receipt_id.in_(_STAGED)).values(folded_at=utc_now())
         )
 
     def _keep_width(self, width_ms: int) -> None:
@@ -278,9 +280,7 @@ class CommitTransaction:
         if self.closed_until_ms(width_ms) is not None:
             return
         earliest = self._connection.scalar(
-            select(func.min(window_delta.c.event_ms)).select_from(
-                stage_receipt.join(window_delta, window_delta.c.receipt_id == stage_receipt.c.receipt_id)
-            )
+            select(func.min(window_delta.c.event_ms)).where(window_delta.c.receipt_id.in_(_STAGED))
         )
         latest = self._connection.scalar(select(func.max(window_total.c.window_start_ms)))
         begin = latest if latest is not None else earliest

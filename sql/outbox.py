@@ -40,7 +40,7 @@ class SqlOutbox:
             .limit(limit)
         )
         with self._engine.connect().execution_options(**READ) as connection, connection.begin():
-            return [OutboxRow(*row) for row in connection.execute(query).tuples()]
+            return [OutboxRow(*row) for row in connection.execute(query)]
 
     def mark_sent(self, outbox_ids: Sequence[str]) -> None:
         """Note that these messages have reached the alerts hub."""

@@ -78,7 +78,7 @@ def fold_deltas(connection: Connection, widths_ms: Iterable[int]) -> None:
                 start.label("window_start_ms"),
                 func.sum(window_delta.c.delta).label("cases"),
             )
-            .select_from(stage_receipt.join(window_delta, window_delta.c.receipt_id == stage_receipt.c.receipt_id))
+            .where(window_delta.c.receipt_id.in_(select(stage_receipt.c.receipt_id)))
             .group_by(*pair, start)
             .having(func.sum(window_delta.c.delta) != 0)
         )

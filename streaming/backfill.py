@@ -20,7 +20,7 @@ from sql.positions import Lease, Source, release, take_over
 from sql.positions import positions as stored_positions
 from sql.task_write import TaskResult
 from streaming.commit import Committer
-from streaming.settings import EventTime
+from streaming.event_time import EventTime
 from streaming.stage import Event
 from streaming.task import TaskPlan, judge_and_write
 

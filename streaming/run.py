@@ -35,22 +35,20 @@ from sql.positions import Lease, positions, release, take_over
 from streaming.batch import BatchHandler, BatchReport
 from streaming.clock import HubClock
 from streaming.commit import CommitResult, Committer
+from streaming.errors import StreamFailedError
+from streaming.event_time import EventTime
 from streaming.session import spark_session
-from streaming.settings import EventTime, StreamSettings
+from streaming.settings import StreamSettings
 from streaming.task import TaskPlan
 from streaming.ticker import Ticker
 from streaming.versions import ChampionModel
 
-__all__ = ["Observer", "StreamFailedError", "run_stream"]
+__all__ = ["Observer", "run_stream"]
 
 log = logging.getLogger(__name__)
 
 _HUB_ATTEMPTS = 6
 _TRANSIENT = (HubUnreachableError.__name__, ServerBusyError.__name__)
-
-
-class StreamFailedError(Exception):
-    """The stream had to stop; the message says why and what to do. Nothing stored is lost by starting again."""
 
 
 @dataclass(frozen=True)

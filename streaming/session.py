@@ -16,14 +16,11 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from sql.connection import safe_url
+from streaming.errors import SparkSetupError
 
-__all__ = ["SparkSetupError", "spark_session"]
+__all__ = ["spark_session"]
 
 _MINIMUM = (4, 2)
-
-
-class SparkSetupError(Exception):
-    """Spark cannot run here, or not safely; the message says what to change."""
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
@@ -11,21 +10,9 @@ from eventhubs.settings import HubConnection
 from expectations.suite import LoadedSuite
 from models.registry import RegistrySettings
 from models.spikes import SpikeRules
+from streaming.event_time import EventTime
 
-__all__ = ["EventTime", "StreamSettings"]
-
-
-class EventTime(StrEnum):
-    """Which moment of a report its windows go by."""
-
-    HUB = "hub"
-    """When the event hub took the report in."""
-    PAYLOAD = "payload"
-    """The receipt date where it carries a time of day (formats 203 and 204, read as UTC), else as `hub`."""
-    REPORTED = "reported"
-    """As `payload`, but else as `receivedate`: what a backfill goes by, for its reports never came through a hub."""
-    RECEIVEDATE = "receivedate"
-    """Midnight UTC of the receive date: for replaying history. Windows close by the slowest partition."""
+__all__ = ["StreamSettings", "hub_id"]
 
 
 @dataclass(frozen=True)

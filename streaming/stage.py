@@ -14,7 +14,7 @@ from expectations.decode import Rejection, decode
 from expectations.report import Report
 from models.scorer import Scorer
 from sql.staging import Accepted, Refused
-from streaming.settings import EventTime
+from streaming.event_time import EventTime
 
 __all__ = ["Event", "Judges", "event_time_ms", "judge"]
 

@@ -19,7 +19,7 @@ from sql.connection import open_engine
 from sql.positions import Source
 from sql.staging import TaskBatch
 from sql.task_write import TaskResult, write_task
-from streaming.settings import EventTime
+from streaming.event_time import EventTime
 from streaming.stage import Event, Judges, judge
 
 __all__ = ["RESULT_COLUMNS", "TaskPlan", "judge_and_write", "read_events", "run_task"]

@@ -8,10 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from alerts.tail import describe, follow
 from reactionwatch.console import say, stopping
 from reactionwatch.settings import load_settings
-from reactionwatch.wiring import alerts_receiver
 
 __all__ = ["app"]
 
@@ -33,6 +31,9 @@ def tail(
 
     What, how unusual (cases, expected, z), since when, and the cases behind it. Times are UTC.
     """
+    from alerts.tail import describe, follow
+    from reactionwatch.wiring import alerts_receiver
+
     console = Console(highlight=False)
     with stopping() as stop, alerts_receiver(load_settings()) as receiver:
         if not from_start:

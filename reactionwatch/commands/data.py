@@ -6,21 +6,18 @@ import datetime as dt
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from generator.population import Population
-from generator.reports import ReportFactory
-from generator.send import SendSummary, send_file, send_stream
 from generator.spike import Spike, SpikeFormatError, parse_spike
-from generator.stream import GeneratedReport, stream
-from generator.truth import Truth
 from reactionwatch.console import Progress, print_json, say, stopping
 from reactionwatch.settings import load_settings
-from reactionwatch.wiring import backfill_settings, database, report_sender
-from sql.task_write import TaskResult
-from streaming import backfill as backfilling
+
+if TYPE_CHECKING:
+    from generator.send import SendSummary
+    from generator.stream import GeneratedReport
+    from sql.task_write import TaskResult
 
 __all__ = ["backfill", "generate", "send"]
 
@@ -53,6 +50,12 @@ def generate(
 
     Example: reactionwatch generate --rate 40 --spike "IBUPROFEN/Gastric ulcer@60+30x8"
     """
+    from generator.population import Population
+    from generator.reports import ReportFactory
+    from generator.send import send_stream
+    from generator.stream import Truth, stream
+    from reactionwatch.wiring import report_sender
+
     settings = load_settings()
     truth = Truth()
     reports = stream(
@@ -86,6 +89,9 @@ def send(
 
     Reads JSON lines, a JSON array, openFDA's own download files, and any of them gzipped (.gz).
     """
+    from generator.send import send_file
+    from reactionwatch.wiring import report_sender
+
     progress = Progress()
     with report_sender(load_settings()) as sender:
         summary = send_file([str(path) for path in files], sender, lambda s: progress.update(_sent(s)))
@@ -102,6 +108,9 @@ def backfill(
     Counts go by the receipt date (with its time of day where it has one), else the receive date. Nothing is judged
     or alerted. Running it again with the same file stores nothing twice; interrupted, it goes on where it was.
     """
+    from reactionwatch.wiring import backfill_settings, database
+    from streaming.backfill import backfill as backfill_file
+
     settings = load_settings()
     engine = database(settings)
     progress = Progress()
@@ -113,7 +122,7 @@ def backfill(
         progress.update(f"backfilled {seen:,} reports")
 
     with stopping() as stop:
-        result = backfilling.backfill(engine, file, backfill_settings(settings, engine), stop, show)
+        result = backfill_file(engine, file, backfill_settings(settings, engine), stop, show)
     progress.finish(
         f"backfilled {result.received:,} reports: {result.stored:,} stored, {result.quarantined:,} quarantined, "
         f"{result.duplicates:,} duplicates"

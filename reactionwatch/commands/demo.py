@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from alerts.cloudevent import AlertNotice
-from alerts.tail import describe
 from reactionwatch.console import print_json, say, stopping
-from reactionwatch.demonstration.judge import DemoSummary
-from reactionwatch.demonstration.run import DemoOptions, run_demo
 from reactionwatch.settings import load_settings
+
+if TYPE_CHECKING:
+    from alerts.cloudevent import AlertNotice
+    from reactionwatch.demonstration.judge import DemoSummary
 
 __all__ = ["demo"]
 
@@ -29,6 +29,8 @@ def demo(
     Local hub, earlier reports as a baseline, a model in MLflow, generator, Spark stream, SQLite and alerts. Exit 1
     when a report is unaccounted for or a planted spike is missed.
     """
+    from reactionwatch.demonstration.run import DemoOptions, run_demo
+
     folder = load_settings().data_dir / "demo"
     with stopping() as stop:
         summary = run_demo(folder, DemoOptions(seconds, rate, seed), stop, say=say, on_alert=_show)
@@ -42,6 +44,8 @@ def demo(
 
 
 def _show(notice: AlertNotice) -> None:
+    from alerts.tail import describe
+
     Console(stderr=True, highlight=False).print(describe(notice), soft_wrap=True)
 
 

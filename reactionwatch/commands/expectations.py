@@ -9,8 +9,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from expectations.check_files import check_files
-from expectations.suite import load_suite
 from reactionwatch.console import print_json
 
 __all__ = ["app"]
@@ -31,6 +29,9 @@ def check(
     json_output: Annotated[bool, typer.Option("--json", help="Print as JSON on standard output.")] = False,
 ) -> None:
     """Judge the reports in files as the stream would; exit 1 when one would be quarantined."""
+    from expectations.check_files import check_files
+    from expectations.suite import load_suite
+
     result = check_files(files, load_suite())
     if json_output:
         print_json(result.as_json())

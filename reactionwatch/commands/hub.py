@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from eventhubs.hub.server import LocalHub
 from reactionwatch.console import say, stopping
 from reactionwatch.settings import LOCAL_HUB_PORT, load_settings
 
@@ -23,6 +22,8 @@ def hub(
     Events are kept in the data folder and are there again after a restart. Every other command finds this hub by
     itself as long as no REACTIONWATCH_EVENTHUB_* variable is set and the port is the default.
     """
+    from eventhubs.hub.server import LocalHub
+
     settings = load_settings()
     hubs = {settings.reports_hub: partitions, settings.alerts_hub: 2}
     with (

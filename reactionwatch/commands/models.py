@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from expectations.decode import decode
-from expectations.report import Report
-from expectations.report_file import read_bodies
-from generator.population import Population
-from generator.reports import ReportFactory
-from generator.stream import stream
-from models import registry
-from models.forest import train as train_forest
 from reactionwatch.console import print_json, say
 from reactionwatch.settings import load_settings
-from reactionwatch.wiring import registry_of
 
-__all__ = ["generated_reports", "promote", "train"]
+__all__ = ["promote", "train"]
 
 
 def train(
@@ -37,6 +26,14 @@ def train(
 
     A running stream picks a new champion up at its next batch. Give a FILE, or --generated N.
     """
+    from expectations.decode import decode
+    from expectations.report import Report
+    from expectations.report_file import read_bodies
+    from models import registry
+    from models.forest import train as train_forest
+    from reactionwatch.training import generated_reports
+    from reactionwatch.wiring import registry_of
+
     if (file is None) == (generated is None):
         raise typer.BadParameter("give either a FILE or --generated N")
     settings = load_settings()
@@ -68,13 +65,8 @@ def promote(
     version: Annotated[str, typer.Argument(help="Version number, as MLflow shows it.")],
 ) -> None:
     """Make a registered model version the champion; a running stream scores by it from the next batch on."""
+    from models import registry
+    from reactionwatch.wiring import registry_of
+
     champion = registry.promote(registry_of(load_settings()), version)
     say(f"{champion.name} version {champion.version} is the champion now.")
-
-
-def generated_reports(count: int, seed: int) -> list[Report]:
-    """Decoded mock reports without spikes; a stream with the same seed does not repeat them."""
-
-    factory = ReportFactory(Population(), seed, series="training")
-    made = stream(factory, rate=10.0, count=count, started_at=dt.datetime(2026, 1, 5, tzinfo=dt.UTC), paced=False)
-    return [r for g in itertools.islice(made, count) if isinstance(r := decode(g.body), Report)]

@@ -10,8 +10,6 @@ from rich.table import Table
 
 from reactionwatch.console import print_json
 from reactionwatch.settings import load_settings
-from reactionwatch.wiring import database
-from sql.quarantine import list_quarantined
 
 __all__ = ["app"]
 
@@ -29,6 +27,9 @@ def list_command(
     json_output: Annotated[bool, typer.Option("--json", help="Print as JSON on standard output.")] = False,
 ) -> None:
     """List quarantined reports: where each came from and why it is there, never what it says."""
+    from reactionwatch.wiring import database
+    from sql.quarantine import list_quarantined
+
     rows = list_quarantined(database(load_settings()), limit)
     if json_output:
         print_json([vars(row) for row in rows])

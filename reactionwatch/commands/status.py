@@ -10,8 +10,6 @@ from rich.table import Table
 
 from reactionwatch.console import print_json
 from reactionwatch.settings import load_settings
-from reactionwatch.wiring import database
-from sql.accounting import account
 
 __all__ = ["status"]
 
@@ -20,6 +18,9 @@ def status(
     json_output: Annotated[bool, typer.Option("--json", help="Print as JSON on standard output.")] = False,
 ) -> None:
     """Show what was received and what became of it; exit 1 when a report is unaccounted for."""
+    from reactionwatch.wiring import database
+    from sql.accounting import account
+
     found = account(database(load_settings()))
     if json_output:
         print_json(vars(found))

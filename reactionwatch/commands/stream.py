@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alerts.policy import AlertChange
 from reactionwatch.console import Progress, say, stopping
 from reactionwatch.settings import load_settings
-from reactionwatch.wiring import stream_settings
-from streaming.batch import BatchReport
-from streaming.commit import CommitResult
-from streaming.run import Observer, run_stream
+
+if TYPE_CHECKING:
+    from alerts.policy import AlertChange
+    from streaming.batch import BatchReport
+    from streaming.commit import CommitResult
 
 __all__ = ["stream"]
 
@@ -27,6 +27,9 @@ def stream(
 
     Stop it with Ctrl-C at any time and start it again: it goes on where the database says it was.
     """
+    from reactionwatch.wiring import stream_settings
+    from streaming.run import Observer, run_stream
+
     shown = _Shown()
     with stopping() as stop:
         say("Starting Spark ...")

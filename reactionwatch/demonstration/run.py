@@ -29,9 +29,9 @@ from generator.stream import GeneratedReport, demo_spikes, history, stream
 from generator.truth import Truth
 from models import registry
 from models.forest import train
-from reactionwatch.commands.models import generated_reports
 from reactionwatch.demonstration.judge import DemoSummary, judge
 from reactionwatch.settings import Settings
+from reactionwatch.training import generated_reports
 from reactionwatch.wiring import (
     alerts_receiver,
     backfill_settings,

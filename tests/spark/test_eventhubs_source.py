@@ -126,7 +126,6 @@ def test_stream_goes_on_from_its_checkpoint_and_sees_what_is_new(
     session: SparkSession, hub: LocalHub, tmp_path: Path
 ) -> None:
     with HubSender(connect(hub), "growing") as sender:
-        assert run(stream(session, hub, "growing").load(), tmp_path) == []
         sender.send([OutgoingEvent(b"first", "a")])
         [first] = run(stream(session, hub, "growing").load(), tmp_path)
         sender.send([OutgoingEvent(b"second", "a"), OutgoingEvent(b"third", "a")])
@@ -153,11 +152,6 @@ def test_positions_that_are_gone_stop_the_stream(session: SparkSession, hub: Loc
     frame = stream(session, hub, startingPosition='{"0": 5000}').load()
     with pytest.raises(StreamingQueryException, match=DataLossError.__name__):
         run(frame, tmp_path)
-
-
-def test_limit_below_the_partitions_is_refused(session: SparkSession, hub: LocalHub, tmp_path: Path) -> None:
-    with pytest.raises(StreamingQueryException, match="3 or more"):
-        run(stream(session, hub, maxEventsPerTrigger="2").load(), tmp_path)
 
 
 def test_mistaken_option_fails_at_load_with_the_right_name(session: SparkSession, hub: LocalHub) -> None:
