@@ -192,7 +192,7 @@ class AmqpConnection:
         self._peer_max_frame = min(opened.max_frame_size or _MAX_FRAME, _MAX_FRAME)
         # Half of what the peer allows, as the standard advises.
         self._heartbeat = opened.idle_timeout / 2_000 if opened.idle_timeout else None
-        self._expect(amqp.Begin, deadline)
+        self._incoming = self._expect(amqp.Begin, deadline).next_outgoing_id
 
     def _exchange_header(self, header: bytes, deadline: float) -> None:
         self._write(header, deadline)

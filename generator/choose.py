@@ -11,11 +11,11 @@ from generator.spike import Spike
 
 __all__ = ["demo_spikes"]
 
-EXPECTED_PER_WINDOW = 1.8
-"""Usual cases in a window that a demo pair should have: a tenfold rise is seen even when two windows share it."""
-WANTED_PER_WINDOW = 16.0
+EXPECTED_PER_WINDOW = 3.0
+"""Usual cases in a window that a demo pair should have: rare enough to be worth an alert, common enough to have one."""
+WANTED_PER_WINDOW = 33.0
 """Extra cases per window the factor aims at, within the factors below."""
-LEAST_FACTOR, MOST_FACTOR = 3.0, 10.0
+LEAST_FACTOR, MOST_FACTOR = 3.0, 12.0
 DRUG_SHARES = (0.012, 0.06)
 """Share of reports a demo drug is in: enough that the spike is no rise of the drug as a whole."""
 
@@ -31,13 +31,14 @@ def demo_spikes(
     *,
     rate: float = 40.0,
     window_s: float = 30.0,
-    starts_s: tuple[float, float] = (55.0, 75.0),
-    length_s: float = 30.0,
+    starts_s: tuple[float, float] = (52.0, 57.0),
+    length_s: float = 60.0,
 ) -> tuple[Spike, Spike]:
     """Two spikes of different drugs and reactions, for a stream of `rate` reports/s watched in `window_s` windows.
 
-    Of all pairs the two whose usual count per window is nearest to `EXPECTED_PER_WINDOW`. At rates far from the
-    default even the nearest may be rare or plentiful: `generator.truth.planted_rate` tells what to expect.
+    Each lasts two windows, so that one window lies wholly within it however they fall. Of all pairs the two whose
+    usual count per window is nearest to `EXPECTED_PER_WINDOW`. At rates far from the default even the nearest may
+    be rare or plentiful: `generator.truth.planted_rate` tells what to expect.
     """
     candidates = sorted(
         (abs(math.log(expected / EXPECTED_PER_WINDOW)), drug, reaction, expected)

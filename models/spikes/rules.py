@@ -55,7 +55,8 @@ def zscore(counts: CandidateCounts, rules: SpikeRules) -> Evaluation:
 
     z is the Anscombe residual (Anscombe, 1953; McCullagh and Nelder, 1989, 2.4.2), the 2/3 power that makes counts
     nearly normal and that Farrington et al. (1996) test outbreaks with. It ranks findings. As a probability its normal
-    tail is too small for few cases and for phi > 1; p is the honest one.
+    tail is too small for few cases and for phi > 1. p is right there, as far as the baseline shows phi: where reports
+    cluster more than it shows, p is too small as well.
     """
     usable = counts.usable & _since_first_report(counts)
     n = usable.sum(axis=1).astype(np.float64)

@@ -1,7 +1,7 @@
 """The settings of the spike rules, checked, with a version that every finding can carry.
 
-The defaults hold false alarms near one in a million per pair and window when cases arrive independently, and near one
-in a hundred thousand when their variance is twice their mean.
+In simulations (28 windows of baseline, 0.05 to 20 cases expected) the defaults open a false alert in at most 1 of 2
+million quiet windows when cases arrive independently, and in up to 3 of 10,000 when their variance is twice their mean.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class SpikeRules:
     open_z: float = 5.0
     """Least z for a window that is still open."""
     open_p: float = 3e-6
-    """Greatest p for a window that is still open: the share of quiet windows that may alarm."""
+    """Greatest p for a window that is still open."""
     close_fdr: float = 0.001
     """Share of false spikes accepted among those found when a window closes. Also bounds the chance of any
     false spike in a window where nothing happened, so with windows of seconds it has to be small."""

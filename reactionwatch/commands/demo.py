@@ -19,7 +19,7 @@ __all__ = ["demo"]
 
 
 def demo(
-    seconds: Annotated[float, typer.Option(min=100, help="How long reports are sent.")] = 120.0,
+    seconds: Annotated[float, typer.Option(min=120, help="How long reports are sent.")] = 120.0,
     rate: Annotated[float, typer.Option(min=10, max=500, help="Ordinary reports per second.")] = 40.0,
     seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 0,
     json_output: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output.")] = False,

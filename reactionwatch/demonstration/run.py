@@ -110,7 +110,8 @@ class _Demo:
         self._settings = settings
         self._options = options
         self._stop = stop
-        self._say = say
+        self._tell = say
+        self._began = time.monotonic()
         self._on_alert = on_alert
         self._factory = ReportFactory(Population(), options.seed)
         self._truth = Truth()
@@ -126,7 +127,6 @@ class _Demo:
 
     def run(self) -> DemoSummary:
         started = dt.datetime.now(dt.UTC)
-        self._began = time.monotonic()
         spikes = demo_spikes(self._factory.population, rate=self._options.rate)
         for spike in spikes:
             self._say(
@@ -232,10 +232,7 @@ class _Demo:
     def _watch(self) -> None:
         """A line every few seconds until the generator has ended."""
         while not self._generator_done.wait(5.0) and self._failure is None:
-            self._say(
-                f"second {time.monotonic() - self._began:.0f}: sent {self._sent:,}, "
-                f"stored {self._stored_live:,}, alerts {len(self._notices):,}"
-            )
+            self._say(f"sent {self._sent:,}, stored {self._stored_live:,}, alerts {len(self._notices):,}")
 
     def _drain(self) -> None:
         """Wait until the stream has stored everything sent, with a deadline."""
@@ -250,6 +247,9 @@ class _Demo:
         while len(self._notices) < told and time.monotonic() < deadline and self._failure is None:
             time.sleep(0.1)
         self._officer_stop.set()
+
+    def _say(self, text: str) -> None:
+        self._tell(f"[{time.monotonic() - self._began:3.0f} s] {text}")
 
     def _thread(self, name: str, target: Callable[[], None]) -> threading.Thread:
         def guarded() -> None:

@@ -88,6 +88,12 @@ def test_a_performative_may_end_after_its_last_field_that_is_not_null() -> None:
     assert decode_performative(bytes.fromhex("00531745")) == (End(), 4)
 
 
+@pytest.mark.parametrize("encoded", ["005316c0020140", "005316c00100", "005316c0020141", "005316c003024352"])
+def test_mandatory_fields_must_be_there_and_of_their_type(encoded: str) -> None:
+    with pytest.raises(ProtocolError):
+        decode_performative(bytes.fromhex(encoded))
+
+
 def test_performatives_with_a_wide_or_symbolic_descriptor_are_read_or_refused() -> None:
     assert decode_performative(bytes.fromhex("00800000000000000017c00100")) == (End(), 13)
     with pytest.raises(ProtocolError):

@@ -363,6 +363,15 @@ def test_a_receiver_gets_no_more_than_its_credit(client: Client) -> None:
     assert [body for _, body in client.events(2)] == [b"0", b"1", b"2", b"3", b"4"]
 
 
+def test_a_receiver_that_detaches_gets_nothing_more(client: Client) -> None:
+    client.sender(1)
+    client.publish(b"x")
+    client.receiver(2)
+    client.send(Flow(0, 1000, 0, 1000, 2, 0, 5), Detach(2, True))
+
+    assert client.events(2) == []
+
+
 def test_a_drained_receiver_is_told_that_nothing_is_left(client: Client) -> None:
     client.sender(1)
     client.publish(b"only")
@@ -443,7 +452,8 @@ def test_a_message_that_does_not_decode_is_rejected_and_the_link_lives(client: C
 
 def test_a_message_over_the_limit_detaches_its_link_and_later_frames_are_ignored(client: Client) -> None:
     client.sender(1)
-    client.publish(b"x" * 1_048_576)
+    client.publish(b"x" * 1_300_000)
+    assert client.all(Close) == []
     assert conditions([client.last(Detach).error]) == ["amqp:link:message-size-exceeded"]
 
     client.send(Detach(1, True))

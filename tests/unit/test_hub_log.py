@@ -119,6 +119,14 @@ def test_every_event_is_found_by_number_offset_and_time(path: Path) -> None:
         assert log.position_after(log.last_position) == log.end
 
 
+def test_the_first_of_many_events_of_one_millisecond_is_found(path: Path) -> None:
+    with opened(path) as log:
+        log.append(fixed(b"before"), 999)
+        for _ in range(20):
+            log.append(fixed(b"x" * INDEX_INTERVAL), 1000)
+        assert log.position_at_time(1000) == log.position_of(1)
+
+
 def test_finding_an_event_reads_a_stretch_not_the_whole_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(path, 2000, size=4000)
     with opened(path) as log:
@@ -197,6 +205,17 @@ def test_a_long_log_cut_anywhere_with_any_index_keeps_its_whole_batches(
         assert log.last_position == (log.end - (28 + 6) if kept else -1)
         assert log.append(fixed(b"after"), 0) == 2 * kept
         assert log.position_of(2 * kept) == log.last_position
+
+
+def test_a_torn_batch_that_the_index_points_to_is_dropped_and_its_predecessor_is_known(path: Path) -> None:
+    with opened(path) as log:
+        log.append(fixed(b"x" * INDEX_INTERVAL), 50)
+        kept = log.last_position
+        log.append(fixed(b"indexed", b"torn"), 60)
+    os.truncate(path, path.stat().st_size - 1)
+
+    with opened(path) as log:
+        assert (log.next_sequence, log.last_position, log.last_enqueued_ms) == (1, kept, 50)
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"\x00" * 100, b"\xff" * 1000])

@@ -64,6 +64,15 @@ def test_localhost_reaches_the_hub_whatever_family_it_means(tmp_path: Path) -> N
             assert talk(str(address[0]), hub.port, b"not AMQP") == SASL_HEADER
 
 
+def test_both_loopback_families_are_served(tmp_path: Path) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with LocalHub(tmp_path, {"reports": 1}) as hub:
+        assert talk("::1", hub.port, b"not AMQP") == talk("127.0.0.1", hub.port, b"not AMQP") == SASL_HEADER
+
+
 def test_rubbish_closes_that_connection_and_the_hub_serves_on(tmp_path: Path) -> None:
     with LocalHub(tmp_path, {"reports": 1}) as hub:
         answer = talk("127.0.0.1", hub.port, HANDSHAKE + encode_frame(0, Open("x")) + b"\xff" * 100)
