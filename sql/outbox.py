@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, func, select, update
 
@@ -21,7 +21,7 @@ class OutboxRow:
     outbox_id: str
     alert_id: str
     revision: int
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 class SqlOutbox:

@@ -25,8 +25,8 @@ class Accepted:
     sequence: int
     enqueued_ms: int
     event_ms: int
-    body: bytes
-    report: Report
+    body: bytes = field(repr=False)
+    report: Report = field(repr=False)
     score: float | None = None
     level: int | None = None
     reasons: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class Refused:
 
     sequence: int
     enqueued_ms: int
-    body: bytes
+    body: bytes = field(repr=False)
     reasons: tuple[str, ...]
     path: str | None = None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from expectations.checks import Checker
 from expectations.decode import Rejection, decode
@@ -25,7 +25,7 @@ class Event:
 
     sequence: int
     enqueued_ms: int
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ Usable from any loop, over plain sockets or asyncio. The way of a client:
 Everything malformed raises `ProtocolError`, never anything else. Frames are written with all fields present.
 """
 
+from eventhubs.amqp.decoding import decode_value, skip_value
+from eventhubs.amqp.encoding import encode_value
 from eventhubs.amqp.errors import ProtocolError
 from eventhubs.amqp.frames import (
     AMQP_HEADER,
@@ -32,6 +34,7 @@ from eventhubs.amqp.message import (
     read_message,
     split_sections,
 )
+from eventhubs.amqp.performative_codec import decode_performative, encode_performative
 from eventhubs.amqp.performatives import (
     ACCEPTED,
     SELECTOR_FILTER,
@@ -50,8 +53,6 @@ from eventhubs.amqp.performatives import (
     SaslOutcome,
     Terminus,
     Transfer,
-    decode_performative,
-    encode_performative,
     rejected,
     released,
     selector_filter,
@@ -70,9 +71,6 @@ from eventhubs.amqp.types import (
     UInt,
     ULong,
     UShort,
-    decode_value,
-    encode_value,
-    skip_value,
 )
 
 __all__ = [

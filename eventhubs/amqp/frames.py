@@ -10,7 +10,8 @@ import struct
 from typing import NamedTuple
 
 from eventhubs.amqp.errors import FRAMING_ERROR, ProtocolError
-from eventhubs.amqp.performatives import Performative, decode_performative, encode_performative
+from eventhubs.amqp.performative_codec import decode_performative, encode_performative
+from eventhubs.amqp.performatives import Performative
 from eventhubs.amqp.types import Buffer
 
 __all__ = [

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from eventhubs.amqp.decoding import decode_value, skip_value
+from eventhubs.amqp.encoding import encode_value
 from eventhubs.amqp.errors import ProtocolError
-from eventhubs.amqp.types import Buffer, Symbol, decode_value, encode_value, skip_value
+from eventhubs.amqp.types import Buffer, Symbol
 
 __all__ = [
     "AMQP_SEQUENCE",
