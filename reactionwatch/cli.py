@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import sys
 
+import stamina
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from stamina.instrumentation import RetryDetails
 
-from eventhubs.errors import EventHubsError
+from eventhubs.errors import EventHubsError, HubUnreachableError, ServerBusyError
 from eventhubs.hub.errors import HubError
 from expectations.errors import ExpectationsError
 from models.errors import ModelError
 from reactionwatch.commands import alerts, data, demo, expectations, hub, models, quarantine, status, stream
-from reactionwatch.settings import SettingsError
+from reactionwatch.settings import SettingsError, load_settings
 from sql.errors import StoreError
 from streaming.errors import SparkSetupError, StreamFailedError
 
@@ -53,6 +55,13 @@ app.add_typer(expectations.app, name="expectations")
 app.add_typer(quarantine.app, name="quarantine")
 
 
+def _say_retry(details: RetryDetails) -> None:
+    what = type(details.caused_by).__name__
+    logging.getLogger("reactionwatch").warning(
+        "%s; trying again in %.0f s (try %d).", what, details.wait_for, details.retry_num + 1
+    )
+
+
 def main() -> None:
     """Entry point of the console script."""
     logging.basicConfig(
@@ -64,10 +73,14 @@ def main() -> None:
         logging.getLogger(ours).setLevel(logging.INFO)
     for noisy in ("azure", "mlflow", "py4j", "great_expectations", "alembic"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    stamina.instrumentation.set_on_retry_hooks([_say_retry])
     try:
         app()
     except _EXPECTED as error:
-        Console(stderr=True, highlight=False).print(f"Error: {error}", style="red", markup=False, soft_wrap=True)
+        console = Console(stderr=True, highlight=False)
+        console.print(f"Error: {error}", style="red", markup=False, soft_wrap=True)
+        if isinstance(error, HubUnreachableError | ServerBusyError) and load_settings().uses_local_hub:
+            console.print("No connection is set, so the local hub was tried. Start it with: reactionwatch hub")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(1)

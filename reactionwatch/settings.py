@@ -79,6 +79,11 @@ class Settings(BaseSettings):
         return self.eventhub_namespace or _LOCAL_HUB
 
     @property
+    def uses_local_hub(self) -> bool:
+        """Whether no namespace is set, so that commands look for the hub of `reactionwatch hub`."""
+        return self.eventhub_connection is None and self.eventhub_namespace is None
+
+    @property
     def database(self) -> str:
         """The database URL in force."""
         if self.database_url is not None:

@@ -43,6 +43,7 @@ def open_engine(url: str, *, pooled: bool = True) -> Engine:
     engine = create_engine(
         parsed,
         poolclass=QueuePool if pooled else NullPool,
+        hide_parameters=True,  # an error must not repeat what a report says
         connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
     )
     event.listen(engine, "connect", _set_up_sqlite)

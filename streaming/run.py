@@ -67,11 +67,8 @@ def run_stream(settings: StreamSettings, stop: threading.Event, observer: Observ
     """
     engine = open_engine(settings.database_url)
     create_schema(engine)
-    receiver = open_receiver(
-        settings.connection, settings.reports_hub, settings.consumer_group, transport=settings.transport
-    )
+    receiver, info, partitions = _reach(settings)
     try:
-        info, partitions = _reach(receiver)
         lease = take_over(
             engine,
             settings.hub_id,
@@ -88,15 +85,21 @@ def run_stream(settings: StreamSettings, stop: threading.Event, observer: Observ
         engine.dispose()
 
 
-def _reach(receiver: HubReceiver) -> tuple[HubInfo, list[PartitionInfo]]:
+def _reach(settings: StreamSettings) -> tuple[HubReceiver, HubInfo, list[PartitionInfo]]:
+    """Connect, patiently within bounds; the retry hook of the front door says what is waited for."""
     for attempt in stamina.retry_context(
         on=(HubUnreachableError, ServerBusyError), attempts=_HUB_ATTEMPTS, wait_initial=1.0, wait_max=10.0, timeout=60
     ):
-        if attempt.num > 1:
-            log.warning("The reports hub does not answer; try %d of %d.", attempt.num, _HUB_ATTEMPTS)
         with attempt:
-            info = receiver.hub_info()
-            return info, receiver.partition_infos(info.partition_ids)
+            receiver = open_receiver(
+                settings.connection, settings.reports_hub, settings.consumer_group, transport=settings.transport
+            )
+            try:
+                info = receiver.hub_info()
+                return receiver, info, receiver.partition_infos(info.partition_ids)
+            except BaseException:
+                receiver.close()
+                raise
     raise AssertionError("unreachable: the retry loop returns or raises")
 
 
