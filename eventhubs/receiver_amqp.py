@@ -120,7 +120,7 @@ class AmqpReceiver:
                 connection.handle_received()
                 events = _taken(link, connection)
                 left -= len(events)
-                if link.credit < min(left, _LARGEST_CREDIT) // 2:
+                if link.credit < min(left, _LARGEST_CREDIT // 2):
                     connection.flow(link, min(left, _LARGEST_CREDIT))
                 wanted = events[-1].sequence + 1
                 yield events

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 
 import stamina
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 from stamina.instrumentation import RetryDetails
 
 from eventhubs.errors import EventHubsError, HubUnreachableError, ServerBusyError
@@ -64,11 +64,8 @@ def _say_retry(details: RetryDetails) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=Console(stderr=True), show_path=False, show_level=True, markup=False)],
-    )
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)sZ %(levelname)s %(message)s")
     for ours in ("streaming", "alerts", "eventhubs", "models"):
         logging.getLogger(ours).setLevel(logging.INFO)
     for noisy in ("azure", "mlflow", "py4j", "great_expectations", "alembic"):

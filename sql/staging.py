@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from sql.positions import Source
 from sql.schema import NAME_LENGTH
 from sql.staging_tables import stage_drug, stage_pair, stage_reaction, stage_refused, stage_report, staging
 
-__all__ = ["Accepted", "Refused", "TaskBatch", "stage", "staged_names"]
+__all__ = ["Accepted", "Refused", "TaskBatch", "stage", "staged_names", "staged_rows"]
 
 
 @dataclass(frozen=True)
@@ -81,21 +81,26 @@ def staged_names(batch: TaskBatch) -> tuple[dict[int, str], dict[int, str]]:
     return {name_key(n): n for n in drugs}, {name_key(n): n for n in terms}
 
 
-def stage(connection: Connection, batch: TaskBatch, conflicts: Iterable[int]) -> None:
+def stage(connection: Connection, batch: TaskBatch, conflicts: Collection[int]) -> None:
     """Fill the temporary tables with `batch`; bodies go along for refused events and for `conflicts`."""
     staging.create_all(connection)
     for table in staging.sorted_tables:
         connection.execute(delete(table))
-    rows = _Rows(set(conflicts))
+    for table, rows in staged_rows(batch, conflicts).items():
+        if rows:
+            connection.execute(insert(table), rows)
+
+
+def staged_rows(batch: TaskBatch, conflicts: Collection[int]) -> dict[Table, list[dict[str, Any]]]:
+    """The rows of every temporary table for `batch`."""
+    rows = _Rows(conflicts)
     for event in batch.events:
         rows.add(event)
-    for table, values in rows.by_table():
-        if values:
-            connection.execute(insert(table), values)
+    return rows.by_table()
 
 
 class _Rows:
-    def __init__(self, conflicts: set[int]) -> None:
+    def __init__(self, conflicts: Collection[int]) -> None:
         self._conflicts = conflicts
         self._seen: set[tuple[int, int]] = set()
         self._reports: list[dict[str, Any]] = []
@@ -112,14 +117,14 @@ class _Rows:
         if event.sequence in self._conflicts:
             self._refuse(event, ("conflicting_duplicate",), None)
 
-    def by_table(self) -> list[tuple[Table, list[dict[str, Any]]]]:
-        return [
-            (stage_report, self._reports),
-            (stage_drug, self._drugs),
-            (stage_reaction, self._reactions),
-            (stage_pair, self._pairs),
-            (stage_refused, self._refused),
-        ]
+    def by_table(self) -> dict[Table, list[dict[str, Any]]]:
+        return {
+            stage_report: self._reports,
+            stage_drug: self._drugs,
+            stage_reaction: self._reactions,
+            stage_pair: self._pairs,
+            stage_refused: self._refused,
+        }
 
     def _refuse(self, event: Accepted | Refused, reasons: Sequence[str], path: str | None) -> None:
         self._refused.append(

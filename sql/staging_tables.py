@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Date,
-    Float,
-    Integer,
-    LargeBinary,
-    MetaData,
-    SmallInteger,
-    String,
-    Table,
-)
+from collections.abc import Iterator
 
-from sql.schema import NAME_LENGTH
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, SmallInteger, Table
 
-__all__ = [
-    "Outcome",
-    "stage_drug",
-    "stage_pair",
-    "stage_reaction",
-    "stage_refused",
-    "stage_report",
-    "staging",
-]
+from sql.schema import quarantined_report, report_drug, report_reaction, safety_report
+
+__all__ = ["Outcome", "stage_drug", "stage_pair", "stage_reaction", "stage_refused", "stage_report", "staging"]
 
 staging = MetaData()
 
@@ -39,74 +21,60 @@ class Outcome:
     CONFLICT = 3
 
 
+def _sequence() -> Column[int]:
+    return Column("sequence", BigInteger, primary_key=True, autoincrement=False)
+
+
+def _copied(table: Table, *, without: tuple[str, ...]) -> Iterator[Column[object]]:
+    """Columns of the table that the rows are for, but for keys and what is the same for the whole task."""
+    for column in table.columns:
+        if column.name not in without:
+            yield Column(column.name, column.type)
+
+
+_OF_THE_TASK = ("sequence", "receipt_id", "model_version", "suite_version", "stored_at")
+
 stage_report = Table(
     "stage_report",
     staging,
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    _sequence(),
     Column("outcome", SmallInteger),
     Column("is_first", Boolean, nullable=False),
-    Column("case_key", BigInteger, nullable=False),
-    Column("version", BigInteger, nullable=False),
-    Column("safetyreportid", String(64), nullable=False),
-    Column("digest", LargeBinary(32), nullable=False),
-    Column("enqueued_ms", BigInteger, nullable=False),
-    Column("event_ms", BigInteger, nullable=False),
-    Column("receivedate", Date),
-    Column("receiptdate", Date),
-    Column("transmissiondate", Date),
-    Column("serious", Boolean),
-    Column("seriousness", String(120), nullable=False),
-    Column("age_years", Float),
-    Column("age_whole_years", SmallInteger),
-    Column("sex", SmallInteger),
-    Column("weight_kg", Float),
-    Column("qualification", SmallInteger),
-    Column("country", String(100)),
-    Column("sender", String(NAME_LENGTH)),
-    Column("company_number", String(NAME_LENGTH)),
-    Column("drug_count", Integer, nullable=False),
-    Column("reaction_count", Integer, nullable=False),
-    Column("anomaly_score", Float),
-    Column("anomaly_level", SmallInteger),
-    Column("anomaly_reasons", String(400)),
-    Column("warnings", String(1000)),
+    *_copied(safety_report, without=_OF_THE_TASK),
     prefixes=["TEMPORARY"],
 )
+
 stage_drug = Table(
     "stage_drug",
     staging,
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    _sequence(),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
-    Column("drug_id", BigInteger),
-    Column("product", String(NAME_LENGTH)),
-    Column("characterization", SmallInteger),
-    Column("indication", String(NAME_LENGTH)),
+    *_copied(report_drug, without=("case_key", "version", "ordinal")),
     prefixes=["TEMPORARY"],
 )
+
 stage_reaction = Table(
     "stage_reaction",
     staging,
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    _sequence(),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
-    Column("reaction_id", BigInteger),
-    Column("outcome", SmallInteger),
+    *_copied(report_reaction, without=("case_key", "version", "ordinal")),
     prefixes=["TEMPORARY"],
 )
+
 stage_pair = Table(
     "stage_pair",
     staging,
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    _sequence(),
     Column("drug_id", BigInteger, primary_key=True, autoincrement=False),
     Column("reaction_id", BigInteger, primary_key=True, autoincrement=False),
     prefixes=["TEMPORARY"],
 )
+
 stage_refused = Table(
     "stage_refused",
     staging,
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("enqueued_ms", BigInteger, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("reasons", String(1000), nullable=False),
-    Column("path", String(400)),
+    _sequence(),
+    *_copied(quarantined_report, without=("hub", "generation", "partition_id", "state", *_OF_THE_TASK)),
     prefixes=["TEMPORARY"],
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +56,7 @@ def _warm_up(session: SparkSession) -> None:
 def _start(master: str, log_dir: Path) -> SparkSession:
     log_dir.mkdir(parents=True, exist_ok=True)
     log_file = log_dir / "spark.log"
+    on_interrupt = signal.getsignal(signal.SIGINT)
     conf = SparkConf(loadDefaults=False).setAll(list(_configuration(master, log_dir).items()))
     try:
         with log_file.open("ab") as output:
@@ -64,6 +67,8 @@ def _start(master: str, log_dir: Path) -> SparkSession:
             f"Spark did not start ({type(error).__name__}). It needs Java 17 or newer: set JAVA_HOME or put java on "
             f"PATH. What it printed is in {log_file}."
         ) from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, on_interrupt)  # Spark would kill the batch under way instead of ending after it
     context.setLogLevel("ERROR")
     return SparkSession(context)
 

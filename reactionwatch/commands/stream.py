@@ -32,7 +32,7 @@ def stream(
 
     shown = _Shown()
     with stopping() as stop:
-        say("Starting Spark ...")
+        say("Reaching the hub and starting Spark ...")
         run_stream(
             stream_settings(load_settings(), once=once, take_over=take_over),
             stop,
@@ -59,13 +59,13 @@ class _Shown:
         self._duplicates += report.duplicates
         self._rate = report.received / report.seconds if report.seconds > 0 else 0.0
         self.commit(report.commit)
-        self._progress.update(self._line())
 
     def commit(self, result: CommitResult) -> None:
         for change in result.alerts:
             if change.publish:
                 self._alerts += change.change == "opened"
                 say(f"ALERT {change.change}: {_subject(change)}")
+        self._progress.update(self._line())
 
     def done(self) -> None:
         self._progress.finish("Stopped. " + self._line())

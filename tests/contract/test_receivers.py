@@ -23,8 +23,8 @@ from eventhubs.settings import HubConnection
 # The SDK leaves the sockets of broken connections to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
 
-MANY = 2_600
-"""Events in partition 1 of the hub `reports`; more than any prefetch."""
+MANY = 5_001
+"""Events in partition 1 of the hub `reports`; one more than the largest credit, so that a last one is asked for."""
 BODIES = [b"", b"\x00\xff\xfe", "drug é".encode(), b"x" * 300_000, b"y" * 900_000]
 """Bodies in partition 0."""
 
