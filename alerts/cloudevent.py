@@ -93,8 +93,8 @@ class AlertNotice(AlertData, frozen=True, kw_only=True):
 def to_cloudevent(change: AlertChange, *, source: str, cases: Sequence[str], now: dt.datetime) -> bytes:
     """The event that tells of `change`.
 
-    `source` is the URI reference of the stream that speaks, `cases` the safetyreportids of the evidence, most
-    telling first (the first 20 are kept), `now` an aware time. Raises ValueError for a change that is not to be
+    `source` is the URI reference of the stream that speaks, `cases` the safetyreportids of the evidence (the first
+    20 are kept), `now` an aware time. Raises ValueError for a change that is not to be
     published.
     """
     if not change.publish:

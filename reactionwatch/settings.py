@@ -64,10 +64,10 @@ class Settings(BaseSettings):
         parse_widths(text)
         return text
 
-    @field_validator("event_time")
+    @field_validator("event_time", mode="before")
     @classmethod
-    def _streams_have_a_hub(cls, value: EventTime) -> EventTime:
-        if value is EventTime.REPORTED:
+    def _streams_have_a_hub(cls, value: object) -> object:
+        if value not in (EventTime.HUB, EventTime.PAYLOAD, EventTime.RECEIVEDATE):
             raise ValueError("must be hub, payload or receivedate")
         return value
 
@@ -108,7 +108,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         name = "REACTIONWATCH_" + "_".join(str(part) for part in problem["loc"]).upper()
-        raise SettingsError(f"{name}: {problem['msg']}.") from None
+        raise SettingsError(f"{name}: {problem['msg'].removeprefix('Value error, ')}.") from None
 
 
 def parse_widths(text: str) -> tuple[int, ...]:

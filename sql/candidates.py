@@ -190,15 +190,16 @@ def _counts(
             .group_by(t.drug_id)
         )
     }
+    total_history = matrix(before(window_total).where(t.drug_id == ANY, t.reaction_id == ANY))
     column_starts = starts[:, None] - width_ms * np.arange(windows, 0, -1, dtype=np.int64)[None, :]
     drug_first = np.array([first_of_drug[row.drug_id] for row in rows], dtype=np.int64)
     return CandidateCounts(
         cases=np.array([row.cases for row in rows], dtype=np.int64),
         history=matrix(before(reaction_window).where(w.drug_id == c.drug_id, w.reaction_id == c.reaction_id)),
-        # The first window ever is incomplete, so the baseline begins after it.
-        usable=(column_starts > first_total) & ~alarmed,
+        # The first window ever is incomplete, and one without any report at all tells of an outage, not of drugs.
+        usable=(column_starts > first_total) & (total_history > 0) & ~alarmed,
         drug_history=matrix(before(window_total).where(t.drug_id == c.drug_id, t.reaction_id == ANY)),
         reaction_history=matrix(before(window_total).where(t.drug_id == ANY, t.reaction_id == c.reaction_id)),
-        total_history=matrix(before(window_total).where(t.drug_id == ANY, t.reaction_id == ANY)),
+        total_history=total_history,
         drug_age_windows=(starts - drug_first) // width_ms,
     )

@@ -1,7 +1,7 @@
 """What differs between databases, in one place: insert what is absent, add to counts, lower event times.
 
-`ON CONFLICT` is spoken by SQLite and PostgreSQL alike. On SQLite it also keeps the planner driving from the staging
-table; `UPDATE … FROM` and `WHERE EXISTS` would scan the whole target.
+SQLite is the only database so far. Its `ON CONFLICT` also keeps the planner driving from the staging table, where
+`UPDATE … FROM` and `WHERE EXISTS` would scan the whole target.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from alerts.publisher import HubPublisher
 from alerts.relay import Relay
 from eventhubs.errors import EventHubsError, HubUnreachableError, ServerBusyError
 from eventhubs.receiver import HubInfo, HubReceiver, PartitionInfo, open_receiver
+from eventhubs.source_options import connection_options
 from eventhubs.spark import EventHubsDataSource
 from sql.connection import create_schema, open_engine
 from sql.errors import PositionError, StoreError
@@ -210,7 +211,7 @@ class _Run:
             start = positions(connection, settings.hub_id, self._info.created_at_ms)
         events = (
             session.readStream.format("eventhubs")
-            .option("connectionString", settings.connection.to_text())
+            .options(**connection_options(settings.connection))
             .option("hub", settings.reports_hub)
             .option("consumerGroup", settings.consumer_group)
             .option("startingPosition", json.dumps(start))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import threading
 import time
@@ -252,7 +253,7 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno in _TAKEN:
             raise PortTakenError(
-                f"port {port} on {host} cannot be listened on ({error.strerror}); "
+                f"port {port} on {host} cannot be listened on ({os.strerror(error.errno)}); "
                 "stop what uses it, or choose another port (0 takes any free one)"
             ) from None
         raise

@@ -26,7 +26,7 @@ class CandidateCounts:
     history: npt.NDArray[np.int64]
     """(n, B) cases of the pair in the windows before, zero where there was none."""
     usable: npt.NDArray[np.bool_]
-    """(n, B) False before the system's first window and where the pair was alarmed."""
+    """(n, B) False up to the system's first window, where nothing was received at all, and where the pair alarmed."""
     drug_history: npt.NDArray[np.int64]
     """(n, B) sum of the pair counts of the candidate's drug."""
     reaction_history: npt.NDArray[np.int64]

@@ -81,7 +81,8 @@ def generate(
 
 def send(
     files: Annotated[
-        list[Path], typer.Argument(exists=True, dir_okay=False, help="JSON lines, array or openFDA file.")
+        list[Path],
+        typer.Argument(exists=True, dir_okay=False, metavar="FILE...", help="JSON lines, array, openFDA."),
     ],
     json_output: Json = False,
 ) -> None:

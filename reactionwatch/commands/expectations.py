@@ -24,7 +24,8 @@ def _group() -> None:
 @app.command("check")
 def check(
     files: Annotated[
-        list[Path], typer.Argument(exists=True, dir_okay=False, help="JSON lines, array or openFDA file.")
+        list[Path],
+        typer.Argument(exists=True, dir_okay=False, metavar="FILE...", help="JSON lines, array, openFDA."),
     ],
     json_output: Annotated[bool, typer.Option("--json", help="Print as JSON on standard output.")] = False,
 ) -> None:
@@ -38,7 +39,7 @@ def check(
     else:
         table = Table(title=f"Suite {result.suite_version}", title_justify="left")
         for heading in ("file", "verdict", "code", "reports"):
-            table.add_column(heading, justify="right" if heading == "reports" else "left")
+            table.add_column(heading, justify="right" if heading == "reports" else "left", overflow="fold")
         for file in result.files:
             table.add_row(file.path.name, "passed", "", f"{file.passed:,} of {file.reports:,}")
             for verdict, codes in (

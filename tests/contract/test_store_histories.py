@@ -14,10 +14,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from builders import T0, accepted, refused, report
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import Engine, event, text
@@ -109,7 +110,7 @@ class StoreHistory(RuleBasedStateMachine):
         shutil.copy(_empty_database(), self.folder / "store.db")
         self.engine: Engine = open_engine(f"sqlite:///{self.folder / 'store.db'}")
         self.model = Model()
-        self.widths = WIDTHS[:1]
+        self.widths: tuple[int, ...] = WIDTHS[:1]
         self.leases: dict[str, list[Lease]] = {STREAM: [], FILE: []}
         places = [(hub, p) for hub, partitions in PARTITIONS.items() for p in partitions]
         self.logs = {
@@ -198,7 +199,9 @@ class StoreHistory(RuleBasedStateMachine):
                 f"SELECT drug_id, reaction_id, window_start_ms, cases FROM reaction_window WHERE width_ms = {width}"
             ):
                 found[tuple(key)] += cases
-            for drug, reaction, at, delta in self._rows("SELECT drug_id, reaction_id, event_ms, delta FROM window_delta"):
+            for drug, reaction, at, delta in self._rows(
+                "SELECT drug_id, reaction_id, event_ms, delta FROM window_delta"
+            ):
                 found[drug, reaction, window_start(at, width)] += delta
             assert {key: n for key, n in found.items() if n} == self.model.windows(width)
 
@@ -230,7 +233,9 @@ class StoreHistory(RuleBasedStateMachine):
                 (*key, i, name_key(name))
                 for key, e in model.reports.items()
                 for i, name in enumerate(
-                    [d.name for d in e.report.drugs] if column == "drug_id" else [r.term for r in e.report.reactions]
+                    [d.name or "" for d in e.report.drugs]
+                    if column == "drug_id"
+                    else [r.term or "" for r in e.report.reactions]
                 )
             }
             assert sorted(self._rows(f"SELECT case_key, version, ordinal, {column} FROM {table}")) == sorted(wanted)
@@ -282,7 +287,7 @@ class StoreHistory(RuleBasedStateMachine):
         tables = ("hub_position", "ingest_task", "safety_report", "case_pair", "window_delta", "quarantined_report")
         return [sorted(map(repr, self._rows(f"SELECT * FROM {table}"))) for table in tables]
 
-    def _rows(self, query: str) -> list[tuple[object, ...]]:
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
         with self.engine.connect().execution_options(begin_mode="DEFERRED") as connection:
             return [tuple(row) for row in connection.execute(text(query))]
 
@@ -310,9 +315,14 @@ def _crash() -> None:
 
 
 StoreHistory.TestCase.settings = settings(
-    max_examples=40,
+    max_examples=30,
     stateful_step_count=15,
     deadline=None,
+    phases=(
+        Phase.explicit,
+        Phase.reuse,
+        Phase.generate,
+    ),  # shrinking would outlast the test's time; 15 steps can be read
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestStoreHistory = StoreHistory.TestCase

@@ -133,6 +133,14 @@ def test_an_alarmed_window_does_not_train_its_baseline(stream: Stream) -> None:
     assert expected == pytest.approx([2.0, 2.0], abs=0.3)
 
 
+def test_after_an_outage_ordinary_reports_are_no_spikes(stream: Stream) -> None:
+    stream.quiet_windows(0, 20)
+    for window in range(60, 75):
+        stream.receive(T0 + window * WIDTH, [PAIR, *OTHERS] * 12)
+        stream.committer.run(T0 + window * WIDTH + 20_000)
+    assert stream.count("SELECT COUNT(*) FROM spike") == 0
+
+
 def test_a_silenced_pair_is_kept_as_a_finding_without_alert(stream: Stream) -> None:
     stream.quiet_windows(0, 20)
     with stream.engine.begin() as connection:
