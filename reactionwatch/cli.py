@@ -16,6 +16,7 @@ from eventhubs.hub.errors import HubError
 from expectations.errors import ExpectationsError
 from models.errors import ModelError
 from reactionwatch.commands import alerts, data, demo, expectations, hub, models, quarantine, status, stream
+from reactionwatch.errors import DemoFailedError
 from reactionwatch.settings import SettingsError, load_settings
 from sql.errors import StoreError
 from streaming.errors import SparkSetupError, StreamFailedError
@@ -23,6 +24,7 @@ from streaming.errors import SparkSetupError, StreamFailedError
 __all__ = ["app", "main"]
 
 _EXPECTED = (
+    DemoFailedError,
     EventHubsError,
     ExpectationsError,
     HubError,

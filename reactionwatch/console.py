@@ -53,23 +53,26 @@ class Progress:
         self._seconds = seconds if _err.is_terminal else max(seconds, 5.0)
         self._clock = clock
         self._last = 0.0
+        self._shown = ""
         self._open = False
 
     def update(self, text: str) -> None:
-        """Show `text` if it is time."""
-        if self._clock() - self._last < self._seconds:
+        """Show `text` if it is news and it is time."""
+        if text == self._shown or self._clock() - self._last < self._seconds:
             return
         self._last = self._clock()
         self._show(text)
 
     def finish(self, text: str) -> None:
         """Show the last state, whatever the time."""
-        self._show(text)
+        if text != self._shown:
+            self._show(text)
         if self._open:
             _err.file.write("\n")
             self._open = False
 
     def _show(self, text: str) -> None:
+        self._shown = text
         if _err.is_terminal:
             _err.file.write(f"\r\x1b[2K{text[: _err.width - 1]}")
             _err.file.flush()

@@ -51,6 +51,8 @@ def _show(notice: AlertNotice) -> None:
 
 def _print(summary: DemoSummary) -> None:
     table = Table(title="Summary", title_justify="left", show_header=False)
+    table.add_row("history backfilled", f"{summary.backfilled:,}")
+    table.add_row("sent by the generator", f"{summary.sent:,}")
     table.add_row("received", f"{summary.received:,}")
     table.add_row("  stored", f"{summary.stored:,}")
     table.add_row("  quarantined", f"{summary.quarantined:,}")

@@ -65,7 +65,8 @@ class _Shown:
             if change.publish:
                 self._alerts += change.change == "opened"
                 say(f"ALERT {change.change}: {_subject(change)}")
-        self._progress.update(self._line())
+        if self._received:
+            self._progress.update(self._line())
 
     def done(self) -> None:
         self._progress.finish("Stopped. " + self._line())

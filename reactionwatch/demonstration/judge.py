@@ -42,6 +42,9 @@ class DemoSummary:
     """What the demo ends with."""
 
     sent: int
+    """By the generator, to the hub."""
+    backfilled: int
+    """History, from a file."""
     received: int
     stored: int
     quarantined: int
@@ -109,6 +112,7 @@ def judge(
         )
     return DemoSummary(
         sent=sent,
+        backfilled=backfilled,
         received=accounting.received,
         stored=accounting.stored,
         quarantined=accounting.quarantined,

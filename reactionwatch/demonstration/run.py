@@ -30,6 +30,7 @@ from generator.truth import Truth
 from models import registry
 from models.forest import train
 from reactionwatch.demonstration.judge import DemoSummary, judge
+from reactionwatch.errors import DemoFailedError
 from reactionwatch.settings import Settings
 from reactionwatch.training import generated_reports
 from reactionwatch.wiring import (
@@ -47,7 +48,7 @@ from streaming.batch import BatchReport
 from streaming.run import Observer, run_stream
 from streaming.session import spark_session
 
-__all__ = ["DemoFailedError", "DemoOptions", "run_demo"]
+__all__ = ["DemoOptions", "run_demo"]
 
 _WINDOWS = "5s,30s"
 _WIDEST = dt.timedelta(seconds=30)
@@ -55,10 +56,6 @@ _HISTORY_SECONDS = 480.0
 _TRAINING_REPORTS = 3_000
 _BROKEN_SHARE, _DUPLICATE_SHARE = 0.01, 0.01
 _DRAIN_SECONDS = 120.0
-
-
-class DemoFailedError(Exception):
-    """A part of the demo stopped; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +115,7 @@ class _Demo:
         self._sent = 0
         self._stored_live = 0
         self._backfilled = 0
+        self._streamed = False
         self._notices: list[AlertNotice] = []
         self._failure: tuple[str, Exception] | None = None
         self._generator_done = threading.Event()
@@ -139,7 +137,7 @@ class _Demo:
         self._prepared.set()
         self._watch()
         self._generator_done.wait()
-        self._drain()
+        self._drain(streaming)
         self._stream_stop.set()
         streaming.join()
         self._read_last_alerts()
@@ -148,6 +146,8 @@ class _Demo:
         if self._failure is not None:
             part, error = self._failure
             raise DemoFailedError(f"The demo's {part} stopped: {error}") from error
+        if not self._streamed:
+            raise DemoFailedError("Stopped before the stream was running, so there is nothing to judge yet.")
         engine = database(self._settings)
         return judge(
             sent=self._sent,
@@ -214,6 +214,7 @@ class _Demo:
             self._prepared.wait()
             if self._stop.is_set():
                 return
+            self._streamed = True
             run_stream(
                 settings,
                 self._stream_stop,
@@ -234,10 +235,10 @@ class _Demo:
         while not self._generator_done.wait(5.0) and self._failure is None:
             self._say(f"sent {self._sent:,}, stored {self._stored_live:,}, alerts {len(self._notices):,}")
 
-    def _drain(self) -> None:
+    def _drain(self, streaming: threading.Thread) -> None:
         """Wait until the stream has stored everything sent, with a deadline."""
         deadline = time.monotonic() + _DRAIN_SECONDS
-        while self._stored_live < self._sent and time.monotonic() < deadline and self._failure is None:
+        while self._stored_live < self._sent and time.monotonic() < deadline and streaming.is_alive():
             time.sleep(0.2)
 
     def _read_last_alerts(self) -> None:
