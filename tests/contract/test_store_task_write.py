@@ -89,7 +89,7 @@ def test_a_task_of_an_earlier_run_stores_nothing(engine: Engine, lease: Lease) -
 
 def test_a_hub_made_anew_has_positions_of_its_own(engine: Engine, lease: Lease) -> None:
     write_task(engine, batch(lease, [accepted(0, report("1"))]))
-    anew = take_over(engine, HUB, 2, {"0": 0})
+    anew = take_over(engine, HUB, 2, {"0": 0}, force=True)
     assert write_task(engine, batch(anew, [accepted(0, report("2"))], generation=2)).stored == 1
 
 
