@@ -23,7 +23,7 @@ demo: setup ## local hub, synthetic reports, stream and alerts, with a live view
 	@$(WITH_JAVA) .venv/bin/reactionwatch demo $(DEMO_ARGS)
 
 test: lint ## lint, types and import contract, then every test
-	$(WITH_JAVA) .venv/bin/pytest --numprocesses 2 --dist loadfile
+	$(WITH_JAVA) .venv/bin/pytest
 
 lint: setup ## formatting, lint rules, types, import contract
 	.venv/bin/ruff format --check .

@@ -62,7 +62,7 @@ def ours(folder: Path, made: list[list[Accepted]]) -> tuple[float, float]:
         with commit(engine, lease) as tx:
             tx.fold(WIDTHS)
             closing = tx.close_windows(WIDTHS, events[-1].event_ms)
-            tx.candidates(closing, min_cases=5, baseline_windows=28)
+            tx.candidates(WIDTHS, closing, min_cases=5, baseline_windows=28)
         committing += time.perf_counter() - started
     assert account(engine).stored == BATCH * BATCHES
     engine.dispose()

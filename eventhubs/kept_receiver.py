@@ -41,6 +41,8 @@ class KeptReceiver:
         self._clock = clock
         self._sleep = sleep
         self._receiver: HubReceiver | None = None
+        self.openings = 0
+        """How many connections there have been: after another one the hub may be another, too."""
 
     def hub_info(self) -> HubInfo:
         """See `HubReceiver`."""
@@ -82,6 +84,7 @@ class KeptReceiver:
     def _open(self) -> HubReceiver:
         if self._receiver is None:
             self._receiver = self._opener()
+            self.openings += 1
         return self._receiver
 
     def _ask(self, call: Callable[[HubReceiver], _T]) -> _T:

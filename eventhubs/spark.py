@@ -106,6 +106,7 @@ class _Reader:
         self._kept = KeptReceiver(self._open, options.receive_timeout)
         self._hub: HubInfo | None = None
         self._hub_asked_at = 0.0
+        self._openings = 0
 
     def __reduce__(self) -> tuple[type[_Reader], tuple[SourceOptions]]:
         # Only the options travel to the tasks; connections stay where they are.
@@ -131,17 +132,27 @@ class _Reader:
         )
 
     def _infos(self) -> list[PartitionInfo]:
-        """The readable range of every partition, now."""
+        """The readable range of every partition, now. Asked again when a connection broke, for the hub may be new."""
+        while True:
+            hub = self._known_hub()
+            infos = self._kept.partition_infos(hub.partition_ids)
+            if self._kept.openings == self._openings:
+                return infos
+
+    def _known_hub(self) -> HubInfo:
+        """The hub's description, asked for now and then and on every new connection."""
         now = time.monotonic()
-        if self._hub is None or now - self._hub_asked_at >= _HUB_REFRESH:
-            hub = self._kept.hub_info()
-            if self._hub is not None and self._hub.created_at_ms != hub.created_at_ms:
-                raise HubNotFoundError(
-                    f"Hub {self._options.hub} was deleted and created again while it was being read. Its positions "
-                    "begin anew: start the query again, with new positions."
-                )
-            self._hub, self._hub_asked_at = hub, now
-        return self._kept.partition_infos(self._hub.partition_ids)
+        fresh = now - self._hub_asked_at < _HUB_REFRESH and self._kept.openings == self._openings
+        if self._hub is not None and fresh:
+            return self._hub
+        hub = self._kept.hub_info()
+        if self._hub is not None and self._hub.created_at_ms != hub.created_at_ms:
+            raise HubNotFoundError(
+                f"Hub {self._options.hub} was deleted and created again while it was being read. Its positions "
+                "begin anew: start the query again, with new positions."
+            )
+        self._hub, self._hub_asked_at, self._openings = hub, now, self._kept.openings
+        return hub
 
 
 class EventHubsBatchReader(_Reader, DataSourceReader):

@@ -73,10 +73,14 @@ class Candidates:
 
 
 def fetch_candidates(
-    connection: Connection, closing: Mapping[int, ClosingSpan], min_cases: int, baseline_windows: int
+    connection: Connection,
+    widths_ms: Sequence[int],
+    closing: Mapping[int, ClosingSpan],
+    min_cases: int,
+    baseline_windows: int,
 ) -> list[Candidates]:
     """Candidates per width: touched windows and closing ones with at least `min_cases` cases."""
-    _stage(connection, closing, min_cases)
+    _stage(connection, widths_ms, closing, min_cases)
     c = stage_candidate.c
     rows = connection.execute(select(stage_candidate).order_by(c.ordinal)).all()
     found = []
@@ -97,7 +101,9 @@ def fetch_candidates(
     return found
 
 
-def _stage(connection: Connection, closing: Mapping[int, ClosingSpan], min_cases: int) -> None:
+def _stage(
+    connection: Connection, widths_ms: Sequence[int], closing: Mapping[int, ClosingSpan], min_cases: int
+) -> None:
     w = reaction_window.c
     columns = (w.width_ms, w.window_start_ms, w.drug_id, w.reaction_id, w.cases)
     same = and_(
@@ -109,7 +115,7 @@ def _stage(connection: Connection, closing: Mapping[int, ClosingSpan], min_cases
     touched = (
         select(*columns, literal(1).label("touched"))
         .select_from(fold_delta.join(reaction_window, same))
-        .where(fold_delta.c.cases > 0, w.cases >= min_cases)
+        .where(fold_delta.c.width_ms.in_(widths_ms), fold_delta.c.cases > 0, w.cases >= min_cases)
     )
     spans = [
         and_(
@@ -174,7 +180,8 @@ def _counts(
         counts = np.zeros((len(ordinals), windows), dtype=np.int64)
         for row in connection.execute(query):
             i = place[row.ordinal]
-            counts[i, windows - (int(starts[i]) - row.window_start_ms) // width_ms] = row.cases
+            # A count is below zero while a move is folded and the backfill that counted the case first is not.
+            counts[i, windows - (int(starts[i]) - row.window_start_ms) // width_ms] = max(row.cases, 0)
         return counts
 
     alarmed = matrix(before(spike).where(spike.c.drug_id == c.drug_id, spike.c.reaction_id == c.reaction_id)) > 0

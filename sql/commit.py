@@ -101,7 +101,10 @@ class CommitTransaction:
         self._lease = lease
 
     def fold(self, widths_ms: Sequence[int]) -> Folded:
-        """Add the counts of every receipt of this hub that is not folded yet to all widths."""
+        """Add the counts of every receipt of this hub that is not folded yet, and begin to keep `widths_ms`.
+
+        Widths kept before are counted on, whether or not they are asked for now: another command may use them.
+        """
         unfolded = (
             select(ingest_task.c.receipt_id)
             .where(ingest_task.c.hub == self._lease.hub, ingest_task.c.folded_at.is_(None))
@@ -111,7 +114,8 @@ class CommitTransaction:
         self._connection.execute(insert(stage_receipt).from_select(["receipt_id"], unfolded))
         for width_ms in widths_ms:
             self._keep_width(width_ms)
-        fold_deltas(self._connection, widths_ms)
+        kept = self._connection.scalars(select(window_clock.c.width_ms).order_by(window_clock.c.width_ms)).all()
+        fold_deltas(self._connection, kept)
         t = ingest_task.c
         row = self._connection.execute(
             select(
@@ -124,14 +128,11 @@ class CommitTransaction:
         ).one()
         return Folded(*(int(value) for value in row))
 
-    def event_clock_ms(self) -> int | None:
-        """Largest event time stored in the slowest partition; None before the first event."""
+    def last_event_ms(self) -> int | None:
+        """Largest event time stored for this lease's hub; None before the first event."""
         p = hub_position.c
-        newest = select(func.max(p.generation)).where(p.hub == self._lease.hub).scalar_subquery()
-        clock: int | None = self._connection.scalar(
-            select(func.min(p.event_ms)).where(p.hub == self._lease.hub, p.generation == newest)
-        )
-        return clock
+        last: int | None = self._connection.scalar(select(func.max(p.event_ms)).where(p.hub == self._lease.hub))
+        return last
 
     def close_windows(self, widths_ms: Sequence[int], clock_ms: int) -> dict[int, ClosingSpan]:
         """Move the close of every width up to `clock_ms`; what closes thereby, per width."""
@@ -154,16 +155,17 @@ class CommitTransaction:
         return until
 
     def candidates(
-        self, closing: Mapping[int, ClosingSpan], *, min_cases: int, baseline_windows: int
+        self, widths_ms: Sequence[int], closing: Mapping[int, ClosingSpan], *, min_cases: int, baseline_windows: int
     ) -> list[Candidates]:
-        """Touched and closing windows with at least `min_cases` cases, with the history the rules need."""
-        return fetch_candidates(self._connection, closing, min_cases, baseline_windows)
+        """Touched and closing windows of `widths_ms` with at least `min_cases` cases, and the history rules need."""
+        return fetch_candidates(self._connection, widths_ms, closing, min_cases, baseline_windows)
 
     def save_spikes(self, rows: Sequence[SpikeRow], *, rules: str, rules_version: str) -> None:
-        """Keep findings; one that is found again gets its newest numbers, none is ever withdrawn."""
-        for row in rows:
-            values = {**vars(row), "rules": rules, "rules_version": rules_version, "found_at": utc_now()}
-            self._connection.execute(replace_row(spike, values))
+        """Keep findings; one found again gets its newest numbers but keeps when it was found. None is withdrawn."""
+        same = {"rules": rules, "rules_version": rules_version, "found_at": utc_now()}
+        if rows:
+            statement = replace_row(spike, keep=("stage", "found_at"))
+            self._connection.execute(statement, [{**vars(row), **same} for row in rows])
 
     def names(self, drug_ids: Sequence[int], reaction_ids: Sequence[int]) -> tuple[dict[int, str], dict[int, str]]:
         """Names by key, for findings and alerts."""
@@ -225,11 +227,14 @@ class CommitTransaction:
         )
         return [(row.case_key, row.safetyreportid) for row in self._connection.execute(ids)]
 
-    def save_alert(
+    def save_alert(self, row: Mapping[str, Any]) -> None:
+        """Keep an alert's new state."""
+        self._connection.execute(replace_row(alert), dict(row))
+
+    def record_change(
         self, row: Mapping[str, Any], *, change: str, previous: str | None, who: str, cases: Sequence[int]
     ) -> None:
-        """Keep an alert's new state, its evidence and one history entry."""
-        self._connection.execute(replace_row(alert, dict(row)))
+        """Keep what an alert's change is told with: its evidence and one history entry."""
         alert_id = row["alert_id"]
         known = set(self._connection.scalars(select(alert_case.c.case_key).where(alert_case.c.alert_id == alert_id)))
         fresh = [{"alert_id": alert_id, "case_key": key} for key in sorted(set(cases) - known)]

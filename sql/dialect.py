@@ -6,6 +6,8 @@ SQLite is the only database so far. Its `ON CONFLICT` also keeps the planner dri
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import Select, Table
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.dml import Insert
@@ -47,11 +49,11 @@ def lower_pairs(case_pair: Table, rows: Select[tuple[object, ...]]) -> Insert:
     )
 
 
-def replace_row(table: Table, row: dict[str, object]) -> Insert:
-    """Insert one row, or overwrite the one with the same primary key."""
-    statement = insert(table).values(**row)
-    keys = {column.name for column in table.primary_key.columns}
+def replace_row(table: Table, *, keep: Collection[str] = ()) -> Insert:
+    """INSERT … VALUES of whole rows that overwrites those with the same primary key, but for the columns of `keep`."""
+    statement = insert(table)
+    left_alone = {column.name for column in table.primary_key.columns} | set(keep)
     return statement.on_conflict_do_update(
-        index_elements=sorted(keys),
-        set_={name: statement.excluded[name] for name in row if name not in keys},
+        index_elements=list(table.primary_key.columns),
+        set_={c.name: statement.excluded[c.name] for c in table.columns if c.name not in left_alone},
     )

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, case, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from sql.clock import now_ms
+from sql.connection import READ
 from sql.errors import FencedError, LeaseHeldError, PositionError
 from sql.schema import hub_position, stream_lease
 
@@ -78,11 +79,12 @@ def take_over(
     Raises `LeaseHeldError` when another holder is seen beating and `force` is not set; a holder whose process is
     known to be gone (same host) is succeeded at once, any other after it has been silent for `LEASE_SECONDS`.
     """
-    if not force:
-        _wait_for_silence(engine, hub, sleeper)
+    seen = None if force else _wait_for_silence(engine, hub, sleeper)
     holder = _this_process()
     with engine.begin() as connection:
         row = connection.execute(select(stream_lease).where(stream_lease.c.hub == hub)).one_or_none()
+        if not force and row is not None and (row.epoch, row.beat_ms) != seen:
+            raise _held(row.holder, hub)  # somebody was quicker
         now_us = time.time_ns() // 1000
         epoch = max((row.epoch if row else 0) + 1, now_us)  # beyond any epoch that a restored backup has forgotten
         values = {"epoch": epoch, "holder": holder, "beat_ms": now_us // 1000}
@@ -196,26 +198,35 @@ def move_position(
     )
 
 
-def _wait_for_silence(engine: Engine, hub: str, sleeper: Callable[[float], None]) -> None:
-    """Return when the lease is free or its holder is dead; raise `LeaseHeldError` as soon as it is seen alive."""
+def _wait_for_silence(engine: Engine, hub: str, sleeper: Callable[[float], None]) -> tuple[int, int] | None:
+    """Wait until the lease is free or its holder is dead; raise `LeaseHeldError` as soon as it is seen alive.
+
+    Returns the (epoch, beat) that was seen last, None where there has been no lease yet.
+    """
     first_beat: int | None = None
     waited = 0.0
     while True:
-        with engine.connect() as connection:
+        with engine.connect().execution_options(**READ) as connection, connection.begin():
             row = connection.execute(select(stream_lease).where(stream_lease.c.hub == hub)).one_or_none()
-        if row is None or row.beat_ms == 0 or not _may_be_alive(row.holder):
-            return
+        if row is None:
+            return None
+        if row.beat_ms == 0 or not _may_be_alive(row.holder):
+            return row.epoch, row.beat_ms
         if first_beat is None:
             first_beat = row.beat_ms
         if row.beat_ms != first_beat:
-            raise LeaseHeldError(
-                f"Another stream ({row.holder}) is running on hub {hub} and this database. "
-                "Stop it first, or start this one with --take-over."
-            )
+            raise _held(row.holder, hub)
         if waited >= LEASE_SECONDS:
-            return
+            return row.epoch, row.beat_ms
         sleeper(0.5)
         waited += 0.5
+
+
+def _held(holder: str, hub: str) -> LeaseHeldError:
+    return LeaseHeldError(
+        f"Another stream ({holder}) is running on hub {hub} and this database. "
+        "Stop it first, or start this one with --take-over."
+    )
 
 
 def _this_process() -> str:

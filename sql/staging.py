@@ -10,6 +10,7 @@ from sqlalchemy import Table, delete, insert
 from sqlalchemy.engine import Connection
 
 from expectations.report import Report
+from sql.errors import KeyCollisionError
 from sql.keys import name_key
 from sql.positions import Source
 from sql.schema import NAME_LENGTH
@@ -78,7 +79,14 @@ def staged_names(batch: TaskBatch) -> tuple[dict[int, str], dict[int, str]]:
         if isinstance(event, Accepted):
             drugs.update(d.name for d in event.report.drugs if d.name)
             terms.update(r.term for r in event.report.reactions if r.term)
-    return {name_key(n): n for n in drugs}, {name_key(n): n for n in terms}
+    return _by_key(drugs), _by_key(terms)
+
+
+def _by_key(names: set[str]) -> dict[int, str]:
+    keyed = {name_key(name): name for name in names}
+    if len(keyed) < len(names):
+        raise KeyCollisionError("Two names of one batch share a key; please report this to the project.")
+    return keyed
 
 
 def stage(connection: Connection, batch: TaskBatch, conflicts: Collection[int]) -> None:

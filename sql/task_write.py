@@ -172,7 +172,7 @@ def _add_names(connection: Connection, batch: TaskBatch) -> None:
         connection,
         reaction,
         "reaction_id",
-        {k: {"name": n, "is_overdose": n.endswith("OVERDOSE")} for k, n in terms.items()},
+        {k: {"name": n, "is_overdose": int(n.endswith("OVERDOSE"))} for k, n in terms.items()},
     )
 
 

@@ -30,7 +30,7 @@ VIEWS: dict[str, str] = {
                drug.name AS drug_name,
                rd.characterization AS drug_characterization,
                rd.indication AS drug_indication,
-               CASE WHEN reaction.is_overdose = 1 THEN 1 ELSE 0 END AS is_overdose
+               COALESCE(reaction.is_overdose, 0) AS is_overdose
         FROM LatestReport r
         JOIN report_drug rd ON rd.case_key = r.case_key AND rd.version = r.version
         JOIN report_reaction rr ON rr.case_key = r.case_key AND rr.version = r.version

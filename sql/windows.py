@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     MetaData,
+    Subquery,
     Table,
     delete,
     func,
@@ -68,21 +69,14 @@ def start_of(at: ColumnElement[int], width_ms: int) -> ColumnElement[int]:
 def fold_deltas(connection: Connection, widths_ms: Iterable[int]) -> None:
     """Sum the deltas of the staged receipts into `fold_delta` and add them to the counts of every width."""
     connection.execute(delete(fold_delta))
-    pair = (window_delta.c.drug_id, window_delta.c.reaction_id)
+    d = window_delta.c
     for width_ms in widths_ms:
-        start = start_of(window_delta.c.event_ms, width_ms)
-        rows = (
-            select(
-                literal(width_ms).label("width_ms"),
-                *pair,
-                start.label("window_start_ms"),
-                func.sum(window_delta.c.delta).label("cases"),
-            )
-            .where(window_delta.c.receipt_id.in_(select(stage_receipt.c.receipt_id)))
-            .group_by(*pair, start)
-            .having(func.sum(window_delta.c.delta) != 0)
+        changes = (
+            select(d.drug_id, d.reaction_id, start_of(d.event_ms, width_ms).label("start"), d.delta.label("change"))
+            .where(d.receipt_id.in_(select(stage_receipt.c.receipt_id)))
+            .subquery()
         )
-        connection.execute(insert(fold_delta).from_select(list(rows.selected_columns.keys()), rows))
+        _stage_changes(connection, width_ms, changes)
     _add_staged_counts(connection)
 
 
@@ -92,23 +86,31 @@ def build_width(connection: Connection, width_ms: int) -> None:
     Deltas that wait to be folded are taken off, for their fold will add them.
     """
     connection.execute(delete(fold_delta))
-    counted = select(case_pair.c.drug_id, case_pair.c.reaction_id, case_pair.c.event_ms, literal(1).label("change"))
-    waiting = select(window_delta.c.drug_id, window_delta.c.reaction_id, window_delta.c.event_ms, -window_delta.c.delta)
-    changes = counted.union_all(waiting).subquery()
-    start = start_of(changes.c.event_ms, width_ms)
+    p, d = case_pair.c, window_delta.c
+    counted = select(
+        p.drug_id, p.reaction_id, start_of(p.event_ms, width_ms).label("start"), literal(1).label("change")
+    )
+    waiting = select(d.drug_id, d.reaction_id, start_of(d.event_ms, width_ms), -d.delta)
+    _stage_changes(connection, width_ms, counted.union_all(waiting).subquery())
+    _add_staged_counts(connection)
+
+
+def _stage_changes(connection: Connection, width_ms: int, changes: Subquery) -> None:
+    """Sum changes (drug_id, reaction_id, start, change) into `fold_delta`."""
+    c = changes.c
+    key = (c.drug_id, c.reaction_id, c.start)
     rows = (
         select(
             literal(width_ms).label("width_ms"),
-            changes.c.drug_id,
-            changes.c.reaction_id,
-            start.label("window_start_ms"),
-            func.sum(changes.c.change).label("cases"),
+            c.drug_id,
+            c.reaction_id,
+            c.start.label("window_start_ms"),
+            func.sum(c.change).label("cases"),
         )
-        .group_by(changes.c.drug_id, changes.c.reaction_id, start)
-        .having(func.sum(changes.c.change) != 0)
+        .group_by(*key)
+        .having(func.sum(c.change) != 0)
     )
     connection.execute(insert(fold_delta).from_select(list(rows.selected_columns.keys()), rows))
-    _add_staged_counts(connection)
 
 
 def _add_staged_counts(connection: Connection) -> None:

@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
+from pyspark import SparkContext
+from pyspark.core.broadcast import Broadcast
 from pyspark.sql import DataFrame
 
+from models.scorer import ModelBundle
 from streaming.clock import HubClock
 from streaming.commit import CommitResult, Committer
 from streaming.task import RESULT_COLUMNS, TaskPlan, run_task
@@ -51,6 +54,7 @@ class BatchHandler:
         self._clock = clock
         self._lock = driver_lock
         self._on_batch = on_batch
+        self._shipped: Broadcast[ModelBundle | None] | None = None
 
     def __call__(self, batch: DataFrame, _batch_id: int) -> None:
         """Run the batch. The driver lock is held from its first task to its commit, so ticks stay between batches."""
@@ -69,9 +73,17 @@ class BatchHandler:
             )
         )
 
+    def _ship(self, context: SparkContext, model: ModelBundle | None) -> Broadcast[ModelBundle | None]:
+        """Broadcast a model once per version: each broadcast leaves a file behind until it is destroyed."""
+        if self._shipped is None or self._shipped.value != model:
+            if self._shipped is not None:
+                self._shipped.destroy()
+            self._shipped = context.broadcast(model)
+        return self._shipped
+
     def _task(self, batch: DataFrame) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
         plan = self._plan
-        shipped = batch.sparkSession.sparkContext.broadcast(self._model.resolve())
+        shipped = self._ship(batch.sparkSession.sparkContext, self._model.resolve())
 
         def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             return run_task(batches, plan, shipped.value)

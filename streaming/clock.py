@@ -1,8 +1,9 @@
-"""The hub's clock: up to which moment everything the hub has taken in is stored."""
+"""The clock windows close by: up to which moment everything the hub has taken in is stored."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
 
@@ -15,9 +16,19 @@ from sql.schema import hub_position
 __all__ = ["HubClock"]
 
 
+@dataclass(frozen=True)
+class _Stored:
+    next_sequence: int
+    at_ms: int | None
+
+
+_NOTHING_STORED = _Stored(0, None)
+
+
 class HubClock:
     """Wall clock when nothing lags, else the enqueued time up to which the slowest lagging partition is stored.
 
+    With `by_event` it goes by the reports' own times instead: the largest stored, held back by lagging partitions.
     Never runs backwards. While the hub cannot be asked it stands still, so that a window is not closed over
     reports that nobody could read.
     """
@@ -29,6 +40,8 @@ class HubClock:
         hub: str,
         generation: int,
         partition_ids: tuple[str, ...],
+        *,
+        by_event: bool = False,
         now: Callable[[], int] = now_ms,
     ) -> None:
         self._receiver = receiver
@@ -36,6 +49,7 @@ class HubClock:
         self._hub = hub
         self._generation = generation
         self._partition_ids = partition_ids
+        self._by_event = by_event
         self._now = now
         self._last: int | None = None
 
@@ -47,20 +61,23 @@ class HubClock:
         except EventHubsError:
             return self._last
         stored = self._stored()
-        behind = []
-        for info in infos:
-            next_sequence, enqueued_ms = stored.get(info.partition_id, (0, None))
-            if info.next_sequence > next_sequence:
-                if enqueued_ms is None:
-                    return self._last
-                behind.append(enqueued_ms)
-        self._last = max(self._last or 0, min([asked_at, *behind]))
+        behind = [
+            stored.get(info.partition_id, _NOTHING_STORED).at_ms
+            for info in infos
+            if info.next_sequence > stored.get(info.partition_id, _NOTHING_STORED).next_sequence
+        ]
+        reached = max((s.at_ms for s in stored.values() if s.at_ms is not None), default=None)
+        times = [*behind, reached if self._by_event else asked_at]
+        if any(at is None for at in times):
+            return self._last
+        self._last = max(self._last or 0, min(at for at in times if at is not None))
         return self._last
 
-    def _stored(self) -> dict[str, tuple[int, int | None]]:
+    def _stored(self) -> dict[str, _Stored]:
         p = hub_position.c
-        query = select(p.partition_id, p.next_sequence, p.enqueued_ms).where(
+        at = p.event_ms if self._by_event else p.enqueued_ms
+        query = select(p.partition_id, p.next_sequence, at.label("at_ms")).where(
             p.hub == self._hub, p.generation == self._generation
         )
         with self._engine.connect().execution_options(**READ) as connection, connection.begin():
-            return {row.partition_id: (row.next_sequence, row.enqueued_ms) for row in connection.execute(query)}
+            return {row.partition_id: _Stored(row.next_sequence, row.at_ms) for row in connection.execute(query)}

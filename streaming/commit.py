@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import stamina
 from numpy.typing import NDArray
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from alerts.alert import SpikeFinding
 from alerts.cloudevent import to_cloudevent
@@ -49,17 +51,21 @@ class Committer:
     lease: Lease
     widths_ms: tuple[int, ...]
     rules: SpikeRules
-    by_event_clock: bool
-    """Windows close by the slowest partition's event time instead of the hub's clock."""
 
-    def run(self, hub_clock_ms: int | None) -> CommitResult:
-        """Fold, judge, alert. `hub_clock_ms`: up to when the hub holds nothing that is not stored; None if unknown.
+    def run(self, clock_ms: int | None) -> CommitResult:
+        """Fold, judge, alert. `clock_ms`: up to which moment everything is stored; None while it is not known.
 
-        Raises `FencedError` when the lease is lost; nothing is committed then.
+        A transaction that a lock or a deadlock ends is run again whole. Raises `FencedError` when the lease is lost;
+        nothing is committed then.
         """
+        for attempt in stamina.retry_context(on=OperationalError, attempts=3, wait_initial=0.1, wait_max=2.0):
+            with attempt:
+                return self._run(clock_ms)
+        raise AssertionError("unreachable: the retry loop returns or raises")
+
+    def _run(self, clock_ms: int | None) -> CommitResult:
         with commit(self.engine, self.lease) as tx:
             folded = tx.fold(self.widths_ms)
-            clock_ms = tx.event_clock_ms() if self.by_event_clock else hub_clock_ms
             closing = tx.close_windows(self.widths_ms, clock_ms) if clock_ms is not None else {}
             findings = list(self._judge(tx, closing, clock_ms))
             tx.save_spikes([_row(finding) for finding in findings], rules="zscore", rules_version=self.rules.version)
@@ -70,7 +76,7 @@ class Committer:
         """Fold history that only builds a baseline: no window up to its last report is judged or alerted."""
         with commit(self.engine, self.lease) as tx:
             folded = tx.fold(self.widths_ms)
-            until_ms = tx.event_clock_ms()
+            until_ms = tx.last_event_ms()
             if until_ms is not None:
                 tx.skip_judgement(self.widths_ms, until_ms)
         return folded
@@ -79,16 +85,18 @@ class Committer:
         self, tx: CommitTransaction, closing: dict[int, ClosingSpan], clock_ms: int | None
     ) -> Iterator[SpikeFinding]:
         for candidates in tx.candidates(
-            closing, min_cases=self.rules.min_cases, baseline_windows=self.rules.baseline_windows
+            self.widths_ms,
+            closing,
+            min_cases=self.rules.min_cases,
+            baseline_windows=self.rules.baseline_windows,
         ):
             evaluation = zscore(candidates.counts, self.rules)
             stages = self._stages(candidates, closing.get(candidates.width_ms), tx.closed_until_ms(candidates.width_ms))
-            found = np.zeros(len(stages), dtype=bool)
-            looked_at = np.isin(stages, ("open", "late")) & candidates.touched
-            found[looked_at] = open_verdict(evaluation, candidates.counts.cases, self.rules)[looked_at]
+            # What the strict level finds does not depend on whether a commit came while the window was open.
+            found = open_verdict(evaluation, candidates.counts.cases, self.rules) & candidates.touched
             for start, tested in candidates.tested.items():
                 window = (candidates.window_starts_ms == start) & (stages == "closed")
-                found[window] = close_verdict(
+                found[window] |= close_verdict(
                     _subset(evaluation, window), candidates.counts.cases[window], tested, self.rules
                 )
             yield from self._findings(tx, candidates, evaluation, stages, np.flatnonzero(found), clock_ms)
@@ -116,7 +124,7 @@ class Committer:
         for i in chosen:
             drug_id, reaction_id = int(candidates.drug_ids[i]), int(candidates.reaction_ids[i])
             start = int(candidates.window_starts_ms[i])
-            age = (clock_ms or 0) - (start + candidates.width_ms)
+            end = start + candidates.width_ms
             yield SpikeFinding(
                 width_ms=candidates.width_ms,
                 window_start=start,
@@ -130,7 +138,7 @@ class Committer:
                 z=float(evaluation.z[i]),
                 p=float(evaluation.p[i]),
                 stage=str(stages[i]),  # type: ignore[arg-type]
-                alertable=age <= _LATE_WIDTHS * candidates.width_ms,
+                alertable=clock_ms is not None and clock_ms - end <= _LATE_WIDTHS * candidates.width_ms,
             )
 
     def _alert(self, tx: CommitTransaction, findings: list[SpikeFinding], clock_ms: int | None) -> list[AlertChange]:
@@ -158,31 +166,33 @@ class Committer:
 
     def _keep(self, tx: CommitTransaction, change: AlertChange, at_ms: int) -> None:
         alert, previous = change.alert, change.previous
+        row = row_from_alert(alert)
+        tx.save_alert(row)
+        if not change.publish:
+            return
         if alert.drug_id is not None and alert.reaction_id is not None:
             cases = tx.cases_of(alert.drug_id, alert.reaction_id, alert.since, alert.last_alarm_end)
         else:
             cases = [(alert.case_key or 0, alert.safetyreportid or "")]
-        tx.save_alert(
-            row_from_alert(alert),
+        tx.record_change(
+            row,
             change=change.change,
             previous=f"{previous.status}, revision {previous.revision}, {previous.cases} cases" if previous else None,
             who="reactionwatch",
             cases=[key for key, _ in cases],
         )
-        if change.publish:
-            body = to_cloudevent(
+        tx.enqueue(
+            outbox_id=str(uuid.uuid4()),
+            alert_id=alert.alert_id,
+            revision=alert.revision,
+            body=to_cloudevent(
                 change,
                 source=f"reactionwatch://{self.lease.hub}",
                 cases=[case_id for _, case_id in cases[-_EVIDENCE:]],
                 now=dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC),
-            )
-            tx.enqueue(
-                outbox_id=str(uuid.uuid4()),
-                alert_id=alert.alert_id,
-                revision=alert.revision,
-                body=body,
-                created_ms=at_ms,
-            )
+            ),
+            created_ms=at_ms,
+        )
 
 
 def _subset(evaluation: Evaluation, mask: NDArray[np.bool_]) -> Evaluation:

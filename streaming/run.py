@@ -38,6 +38,7 @@ from streaming.clock import HubClock
 from streaming.commit import CommitResult, Committer
 from streaming.errors import StreamFailedError
 from streaming.event_time import EventTime
+from streaming.heartbeat import heartbeat
 from streaming.session import spark_session
 from streaming.settings import StreamSettings
 from streaming.task import TaskPlan
@@ -124,27 +125,37 @@ class _Run:
         self._observer = observer
         self._fatal: Exception | None = None
         self._batches = 0
+        # A folder of this run's own: a run that was just taken over may still be using its one.
+        self._scratch = settings.data_dir / "scratch" / f"checkpoint-{lease.epoch}"
         self._next = self._positions(partitions)
         self._lock = threading.Lock()
-        self._committer = Committer(
-            engine, lease, settings.widths_ms, settings.rules, settings.event_time is EventTime.RECEIVEDATE
+        self._committer = Committer(engine, lease, settings.widths_ms, settings.rules)
+        self._receiver = receiver
+        self._clock = HubClock(
+            receiver,
+            engine,
+            settings.hub_id,
+            info.created_at_ms,
+            info.partition_ids,
+            by_event=settings.event_time is EventTime.RECEIVEDATE,
         )
-        self._clock = HubClock(receiver, engine, settings.hub_id, info.created_at_ms, info.partition_ids)
 
     def run(self) -> None:
         settings = self._settings
-        with spark_session(settings.master, settings.data_dir / "logs", settings.database_url) as session:
+        with (
+            heartbeat(self._engine, self._lease, self._give_up),
+            spark_session(settings.master, settings.data_dir / "logs", settings.database_url) as session,
+        ):
             session.dataSource.register(EventHubsDataSource)
             with self._relaying():
                 with self._ticking():
                     self._query_until_stopped(session, self._handler())
                 self._observer.on_commit(self._committer.run(self._clock.read()))
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     @contextmanager
     def _ticking(self) -> Iterator[None]:
         ticker = Ticker(
-            self._engine,
-            self._lease,
             self._committer,
             self._clock,
             self._lock,
@@ -205,8 +216,12 @@ class _Run:
 
     def _start(self, session: SparkSession, handler: BatchHandler) -> StreamingQuery:
         settings = self._settings
-        scratch = settings.data_dir / "scratch" / "checkpoint"
-        shutil.rmtree(scratch, ignore_errors=True)  # the database is the checkpoint; this folder must never disagree
+        if self._receiver.hub_info().created_at_ms != self._info.created_at_ms:
+            raise StreamFailedError(
+                f"Hub {settings.reports_hub} was deleted and made anew while the stream ran. Start the stream again: "
+                "it reads the new hub from its beginning."
+            )
+        shutil.rmtree(self._scratch, ignore_errors=True)  # the database is the checkpoint; this must never disagree
         with self._engine.connect() as connection:
             start = positions(connection, settings.hub_id, self._info.created_at_ms)
         events = (
@@ -219,7 +234,7 @@ class _Run:
             .option("transport", settings.transport)
             .load()
         )
-        writer = events.writeStream.foreachBatch(handler).option("checkpointLocation", str(scratch))
+        writer = events.writeStream.foreachBatch(handler).option("checkpointLocation", str(self._scratch))
         return writer.trigger(availableNow=True).start() if settings.once else writer.start()
 
     def _wait(self, query: StreamingQuery) -> bool:

@@ -22,7 +22,7 @@ class StreamSettings:
     connection: HubConnection
     reports_hub: str
     alerts_hub: str
-    database_url: str
+    database_url: str = field(repr=False)
     registry: RegistrySettings
     suite: LoadedSuite
     data_dir: Path

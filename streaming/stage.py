@@ -74,10 +74,10 @@ def judge(events: Sequence[Event], judges: Judges) -> list[Accepted | Refused]:
 def event_time_ms(report: Report, enqueued_ms: int, event_time: EventTime) -> int:
     """The moment (UTC ms) a report counts at. Falls back on the hub's time where the report does not say.
 
-    A receive date after the report was sent is a slip of the pen and must not drive the replay's clock ahead.
+    A time after the report was sent is a slip of the pen and must not drive the clock ahead: the hub's counts then.
     """
     if event_time in (EventTime.PAYLOAD, EventTime.REPORTED) and report.receipt_time is not None:
-        return max(0, int(report.receipt_time.timestamp() * 1000))
+        return max(0, min(int(report.receipt_time.timestamp() * 1000), enqueued_ms))
     if event_time in (EventTime.RECEIVEDATE, EventTime.REPORTED) and report.receivedate is not None:
         midnight = dt.datetime.combine(report.receivedate, dt.time(), dt.UTC)
         return max(0, min(int(midnight.timestamp() * 1000), enqueued_ms))

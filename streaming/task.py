@@ -6,7 +6,7 @@ What is expensive to build (suite, model, database engine) is built once per wor
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import pyarrow as pa
@@ -36,7 +36,7 @@ _RESULT_SCHEMA = pa.schema(
 class TaskPlan:
     """What the driver resolved once for all tasks of a batch."""
 
-    database_url: str
+    database_url: str = field(repr=False)
     hub: str
     generation: int
     epoch: int

@@ -1,4 +1,4 @@
-"""The ticker: time passes although the hub is silent. Windows close, alerts close, and the lease shows a beat."""
+"""The ticker: time passes although the hub is silent. Windows close, alerts close, silences expire."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import logging
 import threading
 from collections.abc import Callable
 
-from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from sql.errors import StoreError, StoreUnavailableError
-from sql.positions import Lease, beat
 from streaming.clock import HubClock
 from streaming.commit import CommitResult, Committer
 
@@ -23,12 +21,10 @@ _PATIENCE = 5
 
 
 class Ticker:
-    """Beats every few seconds, and commits when no batch is running. Runs on its own thread."""
+    """Commits every few seconds when no batch is running. Runs on its own thread."""
 
     def __init__(
         self,
-        engine: Engine,
-        lease: Lease,
         committer: Committer,
         clock: HubClock,
         driver_lock: threading.Lock,
@@ -37,8 +33,6 @@ class Ticker:
         on_commit: Callable[[CommitResult], None],
         on_fatal: Callable[[Exception], None],
     ) -> None:
-        self._engine = engine
-        self._lease = lease
         self._committer = committer
         self._clock = clock
         self._lock = driver_lock
@@ -58,9 +52,7 @@ class Ticker:
         self._thread.join()
 
     def tick(self) -> None:
-        """One beat, and one commit unless a batch is running."""
-        with self._engine.begin() as connection:
-            beat(connection, self._lease)
+        """One commit, unless a batch is running."""
         if self._lock.acquire(blocking=False):
             try:
                 self._on_commit(self._committer.run(self._clock.read()))

@@ -83,6 +83,27 @@ def test_a_width_added_later_counts_what_is_stored_already(engine: Engine, lease
     assert list(counts(engine, 60_000).values()) == [2]
 
 
+def test_a_width_left_out_for_a_while_is_counted_on(engine: Engine, lease: Lease) -> None:
+    for sequence, widths in enumerate([WIDTHS, (5_000,), WIDTHS]):
+        write_task(engine, batch(lease, [accepted(sequence, report(str(sequence)))]))
+        fold(engine, lease, widths)
+    assert list(counts(engine, 30_000).values()) == list(counts(engine, 5_000).values()) == [3]
+
+
+def test_a_move_folded_before_the_backfill_that_counted_the_case_can_be_judged(engine: Engine, lease: Lease) -> None:
+    file_lease = take_over(engine, "file:abc", 0, {"0": 0})
+    late = T0 + 120_000
+    write_task(engine, batch(file_lease, [accepted(0, report("1"), late)], generation=0))
+    write_task(engine, batch(lease, [accepted(0, report("1", version=2), T0)]))
+    write_task(engine, batch(lease, [accepted(1, report("2"), late + 60_000)]))
+    with commit(engine, lease) as tx:
+        tx.fold(WIDTHS)
+        found = tx.candidates(WIDTHS, {}, min_cases=1, baseline_windows=8)
+    assert all((c.counts.history >= 0).all() for c in found)
+    fold(engine, file_lease)
+    assert sorted(counts(engine, 5_000).values()) == [1, 1]
+
+
 def test_a_crash_in_the_commit_leaves_the_receipts_unfolded(engine: Engine, lease: Lease) -> None:
     write_task(engine, batch(lease, [accepted(0, report("1"))]))
     with suppress(ZeroDivisionError), commit(engine, lease) as tx:
@@ -176,7 +197,7 @@ def test_no_statement_scans_what_grows(engine: Engine, lease: Lease) -> None:
     with commit(engine, lease) as tx:
         tx.fold(WIDTHS)
         spans = tx.close_windows(WIDTHS, T0 + 60_000)
-        tx.candidates(spans, min_cases=1, baseline_windows=4)
+        tx.candidates(WIDTHS, spans, min_cases=1, baseline_windows=4)
         planned = [
             (sql, [row[3] for row in tx._connection.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, values)])
             for sql, values, many in list(statements)

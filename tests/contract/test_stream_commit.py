@@ -27,7 +27,7 @@ class Stream:
     def __init__(self, engine: Engine, rules: SpikeRules) -> None:
         self.engine = engine
         self.lease: Lease = take_over(engine, "test/reports", 1, {"0": 0}, force=True)
-        self.committer = Committer(engine, self.lease, (WIDTH,), rules, by_event_clock=False)
+        self.committer = Committer(engine, self.lease, (WIDTH,), rules)
         self.sequence = 0
 
     def receive(self, at_ms: int, pairs: Sequence[tuple[str, str]]) -> None:
@@ -139,6 +139,30 @@ def test_after_an_outage_ordinary_reports_are_no_spikes(stream: Stream) -> None:
         stream.receive(T0 + window * WIDTH, [PAIR, *OTHERS] * 12)
         stream.committer.run(T0 + window * WIDTH + 20_000)
     assert stream.count("SELECT COUNT(*) FROM spike") == 0
+
+
+def test_without_a_clock_findings_are_kept_and_alert_nobody(stream: Stream) -> None:
+    stream.quiet_windows(0, 20)
+    stream.receive(T0 + 20 * WIDTH, [PAIR] * 30)
+    result = stream.committer.run(None)
+    assert (result.spikes, result.alerts) == (1, ())
+
+
+def test_what_the_strict_level_finds_does_not_depend_on_when_the_commit_came(stream: Stream) -> None:
+    stream.quiet_windows(0, 20)
+    crowd = [("ASPIRIN", f"REACTION {n}") for n in range(3_000)]
+    stream.receive(T0 + 20 * WIDTH, [*([PAIR] * 16), *crowd])
+    result = stream.committer.run(T0 + 21 * WIDTH)
+    assert [(c.alert.drug, c.alert.reaction) for c in result.alerts] == [PAIR]
+
+
+def test_a_finding_keeps_when_and_how_it_was_found(stream: Stream) -> None:
+    stream.quiet_windows(0, 20)
+    stream.receive(T0 + 20 * WIDTH, [PAIR] * 30)
+    stream.committer.run(T0 + 20 * WIDTH + 5_000)
+    stream.receive(T0 + 20 * WIDTH, [PAIR] * 3)
+    stream.committer.run(T0 + 21 * WIDTH)
+    assert stream.count("SELECT COUNT(*) FROM spike WHERE stage = 'open' AND cases = 33") == 1
 
 
 def test_a_silenced_pair_is_kept_as_a_finding_without_alert(stream: Stream) -> None:
