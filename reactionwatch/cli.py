@@ -9,6 +9,7 @@ import time
 import stamina
 import typer
 from rich.console import Console
+from sqlalchemy.exc import DBAPIError
 from stamina.instrumentation import RetryDetails
 
 from eventhubs.errors import EventHubsError, HubUnreachableError, ServerBusyError
@@ -16,6 +17,7 @@ from eventhubs.hub.errors import HubError
 from expectations.errors import ExpectationsError
 from models.errors import ModelError
 from reactionwatch.commands import alerts, data, demo, expectations, hub, models, quarantine, status, stream
+from reactionwatch.console import say
 from reactionwatch.errors import DemoFailedError
 from reactionwatch.settings import SettingsError, load_settings
 from sql.errors import StoreError
@@ -80,6 +82,10 @@ def main() -> None:
         console.print(f"Error: {error}", style="red", markup=False, soft_wrap=True)
         if isinstance(error, HubUnreachableError | ServerBusyError) and load_settings().uses_local_hub:
             console.print("No connection is set, so the local hub was tried. Start it with: reactionwatch hub")
+        sys.exit(1)
+    except DBAPIError as error:
+        # The driver's own sentence; statements and parameters stay out of sight.
+        say(f"Error: the database could not be used: {error.orig}. Check its URL, that it can be reached and written.")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(1)

@@ -13,7 +13,7 @@ from expectations.suite import load_suite
 from models.registry import RegistrySettings
 from models.spikes import SpikeRules
 from reactionwatch.settings import Settings
-from sql.connection import create_schema, open_engine
+from sql.connection import create_schema, has_schema, open_engine
 from streaming.backfill import BackfillSettings
 from streaming.commit import Committer
 from streaming.event_time import EventTime
@@ -57,7 +57,8 @@ def database(settings: Settings) -> Engine:
     """The database, with its tables in place."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.database, pooled=False)
-    create_schema(engine)
+    if not has_schema(engine):
+        create_schema(engine)
     return engine
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, inspect
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from sql.errors import UnsupportedDatabaseError
-from sql.schema import metadata
+from sql.schema import ingest_task, metadata
 from sql.views import create_views
 
-__all__ = ["READ", "create_schema", "open_engine", "safe_url"]
+__all__ = ["READ", "create_schema", "has_schema", "open_engine", "safe_url"]
 
 READ: dict[str, Any] = {"begin_mode": "DEFERRED"}
 """Execution options of a transaction that writes nothing but temporary tables."""
@@ -64,6 +64,12 @@ def create_schema(engine: Engine) -> None:
     with engine.begin() as connection:
         metadata.create_all(connection)
         create_views(connection)
+
+
+def has_schema(engine: Engine) -> bool:
+    """Whether the tables are there; reads only, so that looking never waits for a writer."""
+    with engine.connect().execution_options(**READ) as connection, connection.begin():
+        return inspect(connection).has_table(ingest_task.name)
 
 
 def _set_up_sqlite(dbapi_connection: Any, _record: object) -> None:

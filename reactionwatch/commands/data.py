@@ -128,6 +128,8 @@ def backfill(
         f"backfilled {result.received:,} reports: {result.stored:,} stored, {result.quarantined:,} quarantined, "
         f"{result.duplicates:,} duplicates"
     )
+    if stop.is_set():
+        say("Stopped before the end of the file; run it again and it goes on there.")
     if json_output:
         print_json(vars(result))
 
