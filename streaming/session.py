@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -30,7 +31,7 @@ def spark_session(master: str, log_dir: Path, database_url: str) -> Iterator[Spa
     """A session fit for the stream: the active one where there is one, else one made here and stopped at the end.
 
     Raises `SparkSetupError` when Spark is too old, set up unsafely, or finds no Java. What the JVM and its workers
-    print goes to `spark.log` in `log_dir`: the terminal belongs to the stream. Workers come up warm.
+    print goes to `spark.log` in `log_dir`: the terminal belongs to the stream.
     """
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     active = SparkSession.getActiveSession()
@@ -41,16 +42,19 @@ def spark_session(master: str, log_dir: Path, database_url: str) -> Iterator[Spa
     session = _start(master, log_dir)
     try:
         _refuse_unsafe(session, database_url)
-        _warm_up(session)
+        warming = threading.Thread(target=_warm_up, args=(session,), name="warm-up", daemon=True)
+        warming.start()
         yield session
+        warming.join()
     finally:
         session.stop()
 
 
 def _warm_up(session: SparkSession) -> None:
-    """Fork every worker once, so that the first reports do not wait for imports."""
+    """Fork every worker once, beside the rest of the start, so that the first reports wait less for imports."""
     slots = session.sparkContext.defaultParallelism
-    session.range(slots, numPartitions=slots).mapInArrow(lambda batches: batches, "id long").collect()
+    with contextlib.suppress(PySparkException, Py4JError):  # the session may end before its workers are warm
+        session.range(slots, numPartitions=slots).mapInArrow(lambda batches: batches, "id long").collect()
 
 
 def _start(master: str, log_dir: Path) -> SparkSession:
