@@ -127,7 +127,7 @@ class _Run:
         self._batches = 0
         # A folder of this run's own: a run that was just taken over may still be using its one.
         self._scratch = settings.data_dir / "scratch" / f"checkpoint-{lease.epoch}"
-        self._next = self._positions(partitions)
+        self._check_positions(partitions)
         self._lock = threading.Lock()
         self._committer = Committer(engine, lease, settings.widths_ms, settings.rules)
         self._receiver = receiver
@@ -150,7 +150,8 @@ class _Run:
             with self._relaying():
                 with self._ticking():
                     self._query_until_stopped(session, self._handler())
-                self._observer.on_commit(self._committer.run(self._clock.read()))
+                with self._lock:
+                    self._observer.on_commit(self._committer.run(self._clock.read()))
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     @contextmanager
@@ -189,34 +190,40 @@ class _Run:
             publisher.close()
 
     def _query_until_stopped(self, session: SparkSession, handler: BatchHandler) -> None:
+        """Run the query; when the hub goes away, again from the stored positions, patiently within bounds."""
         attempt = 0
-        while True:
+        while not self._stop.is_set():
             done = self._batches
-            query = self._start(session, handler)
-            self._observer.on_ready()
             try:
-                ended = self._wait(query)
-            except StreamingQueryException as error:
-                attempt = attempt + 1 if self._batches == done else 1
+                self._run_query(session, handler)
+                return
+            except (StreamingQueryException, HubUnreachableError, ServerBusyError) as error:
                 if self._fatal is not None:
                     raise self._fatal from None
-                if not any(name in str(error) for name in _TRANSIENT) or attempt >= _HUB_ATTEMPTS:
+                attempt = attempt + 1 if self._batches == done else 1
+                if not _is_transient(error) or attempt >= _HUB_ATTEMPTS:
                     raise StreamFailedError(_cause(error)) from error
                 wait = min(2.0**attempt, 30.0)
                 log.warning("The reports hub went away; reading on in %.0f s (try %d).", wait, attempt)
-                if self._stop.wait(wait):
-                    return
-                continue
-            finally:
-                query.stop()
-            if self._fatal is not None:
-                raise self._fatal
-            if ended:
-                return
+                self._stop.wait(wait)
+
+    def _run_query(self, session: SparkSession, handler: BatchHandler) -> None:
+        """One query, until it is drained, told to stop, or fails."""
+        query = self._start(session, handler)
+        self._observer.on_ready()
+        try:
+            while not self._stop.is_set() and self._fatal is None and not query.awaitTermination(1):
+                pass
+        finally:
+            query.stop()
+        if self._fatal is not None:
+            raise self._fatal
 
     def _start(self, session: SparkSession, handler: BatchHandler) -> StreamingQuery:
         settings = self._settings
-        if self._receiver.hub_info().created_at_ms != self._info.created_at_ms:
+        with self._lock:  # the ticker asks the same receiver
+            hub = self._receiver.hub_info()
+        if hub.created_at_ms != self._info.created_at_ms:
             raise StreamFailedError(
                 f"Hub {settings.reports_hub} was deleted and made anew while the stream ran. Start the stream again: "
                 "it reads the new hub from its beginning."
@@ -236,13 +243,6 @@ class _Run:
         )
         writer = events.writeStream.foreachBatch(handler).option("checkpointLocation", str(self._scratch))
         return writer.trigger(availableNow=True).start() if settings.once else writer.start()
-
-    def _wait(self, query: StreamingQuery) -> bool:
-        """True when the query is drained or was told to stop."""
-        while not self._stop.is_set() and self._fatal is None:
-            if query.awaitTermination(1):
-                return True
-        return True
 
     def _handler(self) -> BatchHandler:
         settings = self._settings
@@ -265,8 +265,8 @@ class _Run:
     def _give_up(self, error: Exception) -> None:
         self._fatal = error
 
-    def _positions(self, partitions: list[PartitionInfo]) -> dict[str, int]:
-        """Stored positions, after making sure that the hub and the database speak of the same events."""
+    def _check_positions(self, partitions: list[PartitionInfo]) -> None:
+        """Make sure that the hub and the database speak of the same events."""
         with self._engine.connect() as connection:
             stored = positions(connection, self._settings.hub_id, self._info.created_at_ms)
         for partition in partitions:
@@ -277,11 +277,17 @@ class _Run:
                     f"{partition.next_sequence - 1}: it has lost events or is another hub under the same name. "
                     "Point the stream at the right hub, or at a new database."
                 )
-        return stored
 
 
-def _cause(error: StreamingQueryException) -> str:
-    """The last typed error of ours in Spark's text: one line that says what to do."""
+def _is_transient(error: Exception) -> bool:
+    """Spark gives an error of the data source as text only; the name in it tells the kind."""
+    return not isinstance(error, StreamingQueryException) or any(name in str(error) for name in _TRANSIENT)
+
+
+def _cause(error: Exception) -> str:
+    """What to do about it: the last typed error of ours in Spark's text, or the error itself."""
+    if not isinstance(error, StreamingQueryException):
+        return str(error)
     names = {cls.__name__ for base in (EventHubsError, StoreError) for cls in _all_subclasses(base)}
     for line in reversed(str(error).splitlines()):
         head, _, rest = line.strip().partition(": ")

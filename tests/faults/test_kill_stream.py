@@ -61,7 +61,7 @@ def environment(hub: LocalHub, folder: Path, alerts: str) -> dict[str, str]:
         "REACTIONWATCH_DATA_DIR": str(folder),
         "REACTIONWATCH_EVENT_TIME": "receivedate",
         "REACTIONWATCH_WINDOWS": "1d",
-        "REACTIONWATCH_MAX_EVENTS": "250",
+        "REACTIONWATCH_MAX_EVENTS": "500",
     }
 
 

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from sqlalchemy import text
 
 from alerts.cloudevent import AlertNotice, from_cloudevent
+from eventhubs.errors import HubUnreachableError
 from eventhubs.hub.server import LocalHub
 from eventhubs.receiver import open_receiver
 from eventhubs.sender import HubSender, OutgoingEvent
@@ -29,6 +30,7 @@ from models.registry import RegistrySettings
 from reactionwatch.training import generated_reports
 from sql.accounting import Accounting, account
 from sql.connection import open_engine
+from streaming.batch import BatchReport
 from streaming.event_time import EventTime
 from streaming.run import Observer, run_stream
 from streaming.settings import StreamSettings
@@ -39,19 +41,24 @@ DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture
-def settings(tmp_path: Path, spark: SparkSession) -> Iterator[StreamSettings]:
+def hub(tmp_path: Path) -> Iterator[LocalHub]:
     with LocalHub(tmp_path / "hub", {"reports": 2, "alerts": 1}) as hub:
-        yield StreamSettings(
-            connection=HubConnection.from_connection_string(hub.connection_string),
-            reports_hub="reports",
-            alerts_hub="alerts",
-            database_url=f"sqlite:///{tmp_path / 'reactionwatch.db'}",
-            registry=RegistrySettings(f"sqlite:///{tmp_path / 'mlflow.db'}", None, "reactionwatch"),
-            suite=load_suite(),
-            data_dir=tmp_path,
-            widths_ms=(86_400_000,),
-            once=True,
-        )
+        yield hub
+
+
+@pytest.fixture
+def settings(hub: LocalHub, tmp_path: Path, spark: SparkSession) -> StreamSettings:
+    return StreamSettings(
+        connection=HubConnection.from_connection_string(hub.connection_string),
+        reports_hub="reports",
+        alerts_hub="alerts",
+        database_url=f"sqlite:///{tmp_path / 'reactionwatch.db'}",
+        registry=RegistrySettings(f"sqlite:///{tmp_path / 'mlflow.db'}", None, "reactionwatch"),
+        suite=load_suite(),
+        data_dir=tmp_path,
+        widths_ms=(86_400_000,),
+        once=True,
+    )
 
 
 def send(settings: StreamSettings, bodies: Sequence[bytes]) -> None:
@@ -158,9 +165,9 @@ def test_asked_to_stop_the_stream_ends_with_everything_stored_so_far_committed(s
     stop = threading.Event()
     received = 0
 
-    def count(report: object) -> None:
+    def count(report: BatchReport) -> None:
         nonlocal received
-        received += report.received  # type: ignore[attr-defined]
+        received += report.received
         if received >= 50:
             stop.set()
 
@@ -170,3 +177,42 @@ def test_asked_to_stop_the_stream_ends_with_everything_stored_so_far_committed(s
     engine.dispose()
     assert (found.received, found.unfolded_receipts, found.unaccounted) == (50, 0, 0)
     assert rows(settings, "SELECT beat_ms FROM stream_lease") == [(0,)]
+
+
+def test_a_hub_that_goes_away_and_comes_back_is_read_on(settings: StreamSettings, hub: LocalHub) -> None:
+    send(settings, [openfda("1"), openfda("2")])
+    stop = threading.Event()
+    received = 0
+
+    def on_batch(report: BatchReport) -> None:
+        nonlocal received
+        received += report.received
+        if received == 2:
+            hub.stop()
+            hub.start()
+            send(settings, [openfda("3"), openfda("4")])
+        elif received == 4:
+            stop.set()
+
+    run_stream(replace(settings, once=False), stop, Observer(on_batch=on_batch))
+    assert rows(settings, "SELECT COUNT(*) FROM safety_report") == [(4,)]
+
+
+def test_a_hub_that_is_not_there_is_an_error_that_names_it(
+    settings: StreamSettings, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streaming.run._HUB_ATTEMPTS", 2)
+    hub.stop()
+    with pytest.raises(HubUnreachableError, match="hub reports"):
+        run_stream(settings, threading.Event(), Observer())
+    hub.start()
+
+
+def test_a_hub_made_anew_is_read_from_its_beginning(settings: StreamSettings, hub: LocalHub, tmp_path: Path) -> None:
+    send(settings, [openfda(str(i)) for i in range(5)])
+    assert drain(settings).received == 5
+    with LocalHub(tmp_path / "another-hub", {"reports": 2, "alerts": 1}) as anew:
+        moved = replace(settings, connection=HubConnection.from_connection_string(anew.connection_string))
+        send(moved, [openfda("5"), openfda("1")])
+        found = drain(moved)
+    assert (found.received, found.stored, found.duplicates) == (7, 6, 1)
