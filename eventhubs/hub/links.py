@@ -5,6 +5,7 @@ A link knows its credit and its deliveries; it speaks through its `Endpoint` (a 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -139,7 +140,7 @@ class IncomingLink:
         self._endpoint.send_flow(self.handle, self._delivery_count, self._credit)
 
 
-class OutgoingLink:
+class OutgoingLink(ABC):
     """A link the client receives from: sends as long as there are messages, credit and session window."""
 
     def __init__(self, endpoint: Endpoint, handle: int) -> None:
@@ -164,9 +165,9 @@ class OutgoingLink:
             self._endpoint.send_flow(self.handle, self._delivery_count, self._credit)
         self._endpoint.turn(self)
 
+    @abstractmethod
     def run(self) -> None:
         """Send what can be sent; ask for another turn if there is more."""
-        raise NotImplementedError
 
     def _deliver(self, message: Buffer) -> bool:
         """Send one message; tell whether another may follow."""

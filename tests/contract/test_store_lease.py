@@ -49,15 +49,16 @@ def test_a_silent_holder_is_succeeded_after_the_lease_has_run_out(engine: Engine
 
 
 def test_a_holder_whose_process_is_gone_is_succeeded_at_once(engine: Engine) -> None:
-    take_over(engine, HUB, 1, {"0": 0})
+    first = take_over(engine, HUB, 1, {"0": 0})
     with engine.begin() as connection:
         connection.execute(text("UPDATE stream_lease SET holder = :gone"), {"gone": f"{platform.node()}:999999999:1"})
-    take_over(engine, HUB, 1, {"0": 0}, sleeper=pytest.fail)
+    assert take_over(engine, HUB, 1, {"0": 0}, sleeper=pytest.fail).epoch > first.epoch
 
 
 def test_after_a_clean_end_nobody_waits(engine: Engine) -> None:
-    release(engine, take_over(engine, HUB, 1, {"0": 0}))
-    take_over(engine, HUB, 1, {"0": 0}, sleeper=pytest.fail)
+    first = take_over(engine, HUB, 1, {"0": 0})
+    release(engine, first)
+    assert take_over(engine, HUB, 1, {"0": 0}, sleeper=pytest.fail).epoch > first.epoch
 
 
 def test_of_two_that_start_at_once_only_one_gets_the_lease(engine: Engine) -> None:
