@@ -150,7 +150,7 @@ class OutgoingLink(ABC):
         self._credit = 0
         self._drain = False
 
-    def closed(self) -> None:
+    def closed(self) -> None:  # noqa: B027 - most links hold nothing
         """Let go of what the link holds."""
 
     def flow(self, flow: Flow) -> None:
