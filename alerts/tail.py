@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from alerts.alert import AlertKind
-from alerts.cloudevent import EVIDENCE_LIMIT, AlertFormatError, AlertNotice, AlertWindow, from_cloudevent
+from alerts.cloudevent import AlertFormatError, AlertNotice, AlertWindow, from_cloudevent
 from alerts.policy import Change
 from eventhubs.errors import EventHubsError
 from eventhubs.receiver import HubReceiver, PartitionInfo
@@ -25,6 +25,8 @@ __all__ = ["describe", "follow"]
 
 _WIDTH = 80
 _POLL_SECONDS = 0.5
+_CASES_SHOWN = 4
+"""Case ids a person is shown to begin with; the event names more, the database all."""
 _REMEMBERED = 10_000
 """Event ids kept to drop repeats."""
 
@@ -145,8 +147,8 @@ def _other_widths(widths: tuple[float, ...], shown: float) -> str:
 
 
 def _evidence(safetyreportids: tuple[str, ...]) -> str:
-    others = " and others" if len(safetyreportids) >= EVIDENCE_LIMIT else ""
-    return "cases " + ", ".join(map(_printable, safetyreportids)) + others
+    others = " and others" if len(safetyreportids) > _CASES_SHOWN else ""
+    return "cases " + ", ".join(map(_printable, safetyreportids[:_CASES_SHOWN])) + others
 
 
 def _how_far(z: float) -> str:

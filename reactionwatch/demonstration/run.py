@@ -160,21 +160,9 @@ class _Demo:
         )
 
     def _prepare(self, started: dt.datetime) -> None:
-        """History and model, while the generator is already sending."""
-        folder = self._settings.data_dir
-        self._say(f"Building a baseline from {_HISTORY_SECONDS / 60:g} minutes of earlier reports ...")
-        past = folder / "history.jsonl"
-        with past.open("wb") as target:
-            for report in history(self._factory, rate=self._options.rate, until=started, length_s=_HISTORY_SECONDS):
-                target.write(report.body + b"\n")
-        engine = database(self._settings)
-        result = backfill(engine, past, backfill_settings(self._settings, engine), self._stop, lambda _: None)
-        engine.dispose()
-        self._backfilled = result.received
-        self._say(f"Baseline: {result.stored:,} reports. Training an isolation forest ...")
-        if self._stop.is_set():
-            return
+        """Model and history, while the generator is already sending and Spark starts."""
         reports = generated_reports(_TRAINING_REPORTS, self._options.seed)
+        self._say(f"Training an isolation forest on {len(reports):,} reports ...")
         version = registry.register(
             train(reports, seed=self._options.seed),
             reports[:100],
@@ -182,6 +170,18 @@ class _Demo:
             training_source=f"generated {_TRAINING_REPORTS}",
         )
         self._say(f"Model {version.name} version {version.version} is registered as champion.")
+        if self._stop.is_set():
+            return
+        self._say(f"Building a baseline from {_HISTORY_SECONDS / 60:g} minutes of earlier reports ...")
+        past = self._settings.data_dir / "history.jsonl"
+        with past.open("wb") as target:
+            for report in history(self._factory, rate=self._options.rate, until=started, length_s=_HISTORY_SECONDS):
+                target.write(report.body + b"\n")
+        engine = database(self._settings)
+        result = backfill(engine, past, backfill_settings(self._settings, engine), self._stop, lambda _: None)
+        engine.dispose()
+        self._backfilled = result.received
+        self._say(f"Baseline: {result.stored:,} reports.")
 
     def _generate(self, started: dt.datetime) -> None:
         reports = stream(
