@@ -1,7 +1,7 @@
 """The demo's course: hub, history, model, generator, stream, relay and an officer, in one process and its Spark.
 
 0 s    the hub is up and the generator begins to send; the past is written to a file as it would have been
-then   history is backfilled, a model is trained and registered, Spark starts
+then   a model is trained and registered, history is backfilled, Spark starts
 50 s+  planted spikes
 end    the generator stops, the stream drains, the officer has read every alert, the summary is judged
 """
