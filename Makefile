@@ -23,7 +23,7 @@ demo: setup ## local hub, synthetic reports, stream and alerts, with a live view
 	@$(WITH_JAVA) .venv/bin/reactionwatch demo $(DEMO_ARGS)
 
 test: lint ## lint, types and import contract, then every test
-	$(WITH_JAVA) .venv/bin/pytest
+	$(WITH_JAVA) sh scripts/test.sh
 
 lint: setup ## formatting, lint rules, types, import contract
 	.venv/bin/ruff format --check .
