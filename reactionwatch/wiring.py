@@ -97,7 +97,6 @@ def backfill_settings(settings: Settings, engine: Engine) -> BackfillSettings:
             suite=load_suite(),
             event_time=EventTime.REPORTED,
         ),
-        widths_ms=settings.widths_ms,
         committer=lambda lease: Committer(engine, lease, settings.widths_ms, rules),
         model=ChampionModel(registry_of(settings)).resolve(),
     )

@@ -24,7 +24,7 @@ READ: dict[str, Any] = {"begin_mode": "DEFERRED"}
 """Execution options of a transaction that writes nothing but temporary tables."""
 
 _BUSY_TIMEOUT_MS = 60_000
-"""How long a writer waits for another's lock. Transactions are bounded to about a second each."""
+"""How long a writer waits for another's lock before its transaction is run again or given up."""
 
 
 def open_engine(url: str, *, pooled: bool = True) -> Engine:

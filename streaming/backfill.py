@@ -35,7 +35,6 @@ class BackfillSettings:
     """What a backfill shares with the stream: how reports are judged and counted."""
 
     plan: TaskPlan
-    widths_ms: tuple[int, ...]
     committer: Callable[[Lease], Committer]
     model: ModelBundle | None
 

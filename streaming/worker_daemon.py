@@ -1,6 +1,6 @@
 """Spark's Python daemon with the heavy packages imported first, so that every worker is forked with them loaded.
 
-Named in `spark.python.daemon.module`. Without it each new worker would spend about ten seconds importing
+Named in `spark.python.daemon.module`. Without it each new worker would spend its first seconds importing
 Great Expectations before its first report.
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import time
 import uuid
@@ -20,19 +19,10 @@ from eventhubs.receiver import HubReceiver, PartitionInfo, ReceivedEvent, Transp
 from eventhubs.sender import HubSender, OutgoingEvent
 from eventhubs.settings import HubConnection
 
-# The SDK leaves the sockets of broken connections to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
-
 MANY = 5_001
 """Events in partition 1 of the hub `reports`; one more than the largest credit, so that a last one is asked for."""
 BODIES = [b"", b"\x00\xff\xfe", "drug é".encode(), b"x" * 300_000, b"y" * 900_000]
 """Bodies in partition 0."""
-
-
-@pytest.fixture(autouse=True)
-def sockets_collected() -> Iterator[None]:
-    yield
-    gc.collect()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,16 +16,7 @@ from eventhubs.receiver import ReceivedEvent, open_receiver
 from eventhubs.sender import HubSender, OutgoingEvent
 from eventhubs.settings import HubConnection
 
-# The SDK leaves the sockets of broken connections to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
-
 TOO_LARGE = b"x" * (1024 * 1024)
-
-
-@pytest.fixture(autouse=True)
-def sockets_collected() -> Iterator[None]:
-    yield
-    gc.collect()
 
 
 @pytest.fixture

@@ -61,18 +61,6 @@ def test_after_a_clean_end_nobody_waits(engine: Engine) -> None:
     assert take_over(engine, HUB, 1, {"0": 0}, sleeper=pytest.fail).epoch > first.epoch
 
 
-def test_of_two_that_start_at_once_only_one_gets_the_lease(engine: Engine) -> None:
-    held_elsewhere(engine)
-    left = [True]
-
-    def the_other_is_quicker(_: float) -> None:
-        if left.pop() if left else False:
-            take_over(engine, HUB, 1, {"0": 0}, force=True)
-
-    with pytest.raises(LeaseHeldError):
-        take_over(engine, HUB, 1, {"0": 0}, sleeper=the_other_is_quicker)
-
-
 def test_taking_over_fences_the_first_and_keeps_its_positions(engine: Engine) -> None:
     first = take_over(engine, HUB, 1, {"0": 7})
     second = take_over(engine, HUB, 1, {"0": 0, "1": 3}, force=True)

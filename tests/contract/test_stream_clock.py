@@ -16,8 +16,6 @@ from eventhubs.settings import HubConnection
 from sql.positions import take_over
 from streaming.clock import HubClock
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
-
 HUB, NOW = "localhost/reports", 5_000_000
 
 

@@ -35,7 +35,7 @@ from streaming.event_time import EventTime
 from streaming.run import Observer, run_stream
 from streaming.settings import StreamSettings
 
-pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")]
+pytestmark = pytest.mark.spark
 
 DATA = Path(__file__).parents[1] / "data"
 
