@@ -18,7 +18,8 @@ from generator.population import Population
 from generator.reports import ReportFactory
 from sql.accounting import account
 from sql.commit import commit
-from sql.connection import create_schema, open_engine
+from sql.connection import open_engine
+from sql.migrate import upgrade
 from sql.keys import random_key
 from sql.positions import Source, take_over
 from sql.schema import case_pair, report_drug, report_reaction, safety_report
@@ -51,7 +52,7 @@ def batches() -> list[list[Accepted]]:
 def ours(folder: Path, made: list[list[Accepted]]) -> tuple[float, float]:
     """Seconds in task writes and in commits."""
     engine = open_engine(f"sqlite:///{folder / 'ours.db'}")
-    create_schema(engine)
+    upgrade(engine)
     lease = take_over(engine, "bench/reports", 1, {"0": 0})
     writing = committing = 0.0
     for events in made:
@@ -72,7 +73,7 @@ def ours(folder: Path, made: list[list[Accepted]]) -> tuple[float, float]:
 def baseline(folder: Path, made: list[list[Accepted]]) -> float:
     """Seconds for plain inserts of reports, drugs, reactions and pairs, one transaction a batch."""
     engine = open_engine(f"sqlite:///{folder / 'plain.db'}")
-    create_schema(engine)
+    upgrade(engine)
     lease = take_over(engine, "bench/reports", 1, {"0": 0})
     spent = 0.0
     for events in made:

@@ -13,7 +13,8 @@ from expectations.suite import load_suite
 from models.registry import RegistrySettings
 from models.spikes import SpikeRules
 from reactionwatch.settings import Settings
-from sql.connection import create_schema, has_schema, open_engine
+from sql.connection import open_engine
+from sql.migrate import ensure_schema
 from streaming.backfill import BackfillSettings
 from streaming.commit import Committer
 from streaming.event_time import EventTime
@@ -57,8 +58,7 @@ def database(settings: Settings) -> Engine:
     """The database, with its tables in place."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.database, pooled=False)
-    if not has_schema(engine):
-        create_schema(engine)
+    ensure_schema(engine)
     return engine
 
 

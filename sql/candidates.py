@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     Integer,
     Row,
     Select,
+    SmallInteger,
     Table,
     and_,
-    delete,
     func,
     insert,
     literal,
@@ -28,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 
 from models.spikes.counts import CandidateCounts
+from sql.dialect import empty
 from sql.keys import ANY
 from sql.schema import reaction_window, spike, window_total
 from sql.windows import fold_delta, staging
@@ -35,7 +35,7 @@ from sql.windows import fold_delta, staging
 __all__ = ["Candidates", "ClosingSpan", "fetch_candidates", "stage_candidate"]
 
 stage_candidate = Table(
-    "stage_candidate",
+    "#stage_candidate",
     staging,
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
     Column("width_ms", BigInteger, nullable=False),
@@ -43,7 +43,7 @@ stage_candidate = Table(
     Column("reaction_id", BigInteger, nullable=False),
     Column("window_start_ms", BigInteger, nullable=False),
     Column("cases", Integer, nullable=False),
-    Column("touched", Boolean, nullable=False),
+    Column("touched", SmallInteger, nullable=False),
     prefixes=["TEMPORARY"],
 )
 
@@ -136,7 +136,7 @@ def _stage(
         both.c.cases,
         func.max(both.c.touched).label("touched"),
     ).group_by(*key, both.c.cases)
-    connection.execute(delete(stage_candidate))
+    empty(connection, stage_candidate)
     connection.execute(insert(stage_candidate).from_select(list(rows.selected_columns.keys()), rows))
 
 

@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from sql.candidates import Candidates, ClosingSpan, fetch_candidates
 from sql.clock import utc_now
 from sql.connection import READ
-from sql.dialect import replace_row
+from sql.dialect import confirm_open, create_staging, empty, replace_rows
 from sql.positions import Lease, beat
 from sql.schema import (
     alert,
@@ -83,14 +83,14 @@ class SpikeRow:
 def commit(engine: Engine, lease: Lease) -> Iterator[CommitTransaction]:
     """A commit transaction under `lease`; raises `FencedError` at its start or end when the lease is lost."""
     with engine.connect() as connection:
-        with connection.execution_options(**READ).begin():
-            staging.create_all(connection)
+        create_staging(connection.execution_options(**READ), staging)
         with connection.execution_options(begin_mode="IMMEDIATE").begin():
             beat(connection, lease)
             transaction = CommitTransaction(connection, lease)
             yield transaction
             transaction.finish()
             beat(connection, lease)
+            confirm_open(connection)
 
 
 class CommitTransaction:
@@ -110,7 +110,7 @@ class CommitTransaction:
             .where(ingest_task.c.hub == self._lease.hub, ingest_task.c.folded_at.is_(None))
             .order_by(ingest_task.c.receipt_id)
         )
-        self._connection.execute(delete(stage_receipt))
+        empty(self._connection, stage_receipt)
         self._connection.execute(insert(stage_receipt).from_select(["receipt_id"], unfolded))
         for width_ms in widths_ms:
             self._keep_width(width_ms)
@@ -163,9 +163,7 @@ class CommitTransaction:
     def save_spikes(self, rows: Sequence[SpikeRow], *, rules: str, rules_version: str) -> None:
         """Keep findings; one found again gets its newest numbers but keeps when it was found. None is withdrawn."""
         same = {"rules": rules, "rules_version": rules_version, "found_at": utc_now()}
-        if rows:
-            statement = replace_row(spike, keep=("stage", "found_at"))
-            self._connection.execute(statement, [{**vars(row), **same} for row in rows])
+        replace_rows(self._connection, spike, [{**vars(row), **same} for row in rows], keep=("stage", "found_at"))
 
     def names(self, drug_ids: Sequence[int], reaction_ids: Sequence[int]) -> tuple[dict[int, str], dict[int, str]]:
         """Names by key, for findings and alerts."""
@@ -229,7 +227,7 @@ class CommitTransaction:
 
     def save_alert(self, row: Mapping[str, Any]) -> None:
         """Keep an alert's new state."""
-        self._connection.execute(replace_row(alert), dict(row))
+        replace_rows(self._connection, alert, [row])
 
     def record_change(
         self, row: Mapping[str, Any], *, change: str, previous: str | None, who: str, cases: Sequence[int]

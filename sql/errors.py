@@ -3,6 +3,7 @@
     StoreError
     ├── UnsupportedDatabaseError   the URL names a database this build does not speak
     ├── StoreUnavailableError      the database could not be reached or stayed locked: fix the cause, start again
+    ├── StoreRefusedError          the database says no: login, rights, or a schema that is missing or another version
     ├── LeaseHeldError             another stream is alive on this hub and database
     ├── FencedError                another stream has taken over: this one must stop
     ├── PositionError              the range does not follow the stored position: a gap, or no position at all
@@ -21,6 +22,7 @@ __all__ = [
     "LeaseHeldError",
     "PositionError",
     "StoreError",
+    "StoreRefusedError",
     "StoreUnavailableError",
     "UnsupportedDatabaseError",
 ]
@@ -36,6 +38,10 @@ class UnsupportedDatabaseError(StoreError):
 
 class StoreUnavailableError(StoreError):
     """The database could not be reached, or stayed locked beyond the retries."""
+
+
+class StoreRefusedError(StoreError):
+    """The database refuses what was asked: waiting does not help, somebody has to change something."""
 
 
 class LeaseHeldError(StoreError):

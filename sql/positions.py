@@ -17,9 +17,12 @@ from pathlib import Path
 from sqlalchemy import Engine, case, func, insert, select, update
 from sqlalchemy.engine import Connection
 
+from sql.blockers import ending_blockers
 from sql.clock import now_ms
 from sql.connection import READ
+from sql.dialect import confirm_open
 from sql.errors import FencedError, LeaseHeldError, PositionError
+from sql.retry import persistently
 from sql.schema import hub_position, stream_lease
 
 __all__ = [
@@ -36,6 +39,9 @@ __all__ = [
 
 LEASE_SECONDS = 15.0
 """A holder that has given no sign of life for this long counts as dead."""
+
+_TAKE_OVER_SECONDS = 15.0
+"""How long a takeover waits for locks; sessions of an earlier run that hold them are ended before that."""
 
 
 @dataclass(frozen=True)
@@ -78,20 +84,45 @@ def take_over(
     `begin` gives, per partition, the first sequence number the hub still holds: where a new position starts.
     Raises `LeaseHeldError` when another holder is seen beating and `force` is not set; a holder whose process is
     known to be gone (same host) is succeeded at once, any other after it has been silent for `LEASE_SECONDS`.
+    A session of the earlier run that is frozen in the middle of a transaction is ended (see `sql.blockers`).
     """
     seen = None if force else _wait_for_silence(engine, hub, sleeper)
+    tried: set[int] = set()
+    return persistently(lambda: _take_over(engine, hub, generation, begin, seen, tried, force=force))
+
+
+def _take_over(
+    engine: Engine,
+    hub: str,
+    generation: int,
+    begin: Mapping[str, int],
+    seen: tuple[int, int] | None,
+    tried: set[int],
+    *,
+    force: bool,
+) -> Lease:
     holder = _this_process()
-    with engine.begin() as connection:
-        row = connection.execute(select(stream_lease).where(stream_lease.c.hub == hub)).one_or_none()
+    with (
+        engine.connect().execution_options(lock_seconds=_TAKE_OVER_SECONDS) as connection,
+        ending_blockers(engine, connection),
+        connection.begin(),
+    ):
+        lease = stream_lease.c
+        row = connection.execute(select(stream_lease).where(lease.hub == hub)).one_or_none()
+        # An epoch of ours is there when the connection was lost just as the commit went through.
+        force = force or (row is not None and row.epoch in tried)
         if not force and row is not None and (row.epoch, row.beat_ms) != seen:
             raise _held(row.holder, hub)  # somebody was quicker
         now_us = time.time_ns() // 1000
         epoch = max((row.epoch if row else 0) + 1, now_us)  # beyond any epoch that a restored backup has forgotten
+        tried.add(epoch)
         values = {"epoch": epoch, "holder": holder, "beat_ms": now_us // 1000}
         if row is None:
             connection.execute(insert(stream_lease).values(hub=hub, **values))
         else:
-            connection.execute(update(stream_lease).where(stream_lease.c.hub == hub).values(**values))
+            same = (lease.hub == hub, lease.epoch == row.epoch, *(() if force else (lease.beat_ms == row.beat_ms,)))
+            if connection.execute(update(stream_lease).where(*same).values(**values)).rowcount != 1:
+                raise _held("one that started at the same moment", hub)
         connection.execute(update(hub_position).where(hub_position.c.hub == hub).values(epoch=epoch))
         known = set(
             connection.scalars(
@@ -113,6 +144,7 @@ def take_over(
         ]
         if missing:
             connection.execute(insert(hub_position), missing)
+        confirm_open(connection)
     return Lease(hub, epoch, holder)
 
 

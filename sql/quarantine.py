@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 
 from sql.connection import READ
+from sql.dialect import byte_length
 from sql.schema import quarantined_report
 
 __all__ = ["QuarantinedRow", "list_quarantined"]
@@ -36,7 +37,7 @@ def list_quarantined(engine: Engine, limit: int) -> list[QuarantinedRow]:
             q.hub,
             q.partition_id,
             q.sequence,
-            func.length(q.body).label("size"),
+            byte_length(q.body).label("size"),
             q.reasons,
             q.path,
             q.suite_version,

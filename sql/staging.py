@@ -6,17 +6,26 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Table, delete, insert
+from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 
 from expectations.report import Report
+from sql.dialect import empty, load
 from sql.errors import KeyCollisionError
 from sql.keys import name_key
 from sql.positions import Source
-from sql.schema import NAME_LENGTH
-from sql.staging_tables import stage_drug, stage_pair, stage_reaction, stage_refused, stage_report, staging
+from sql.staging_tables import (
+    stage_drug,
+    stage_drug_name,
+    stage_pair,
+    stage_reaction,
+    stage_reaction_name,
+    stage_refused,
+    stage_report,
+    staging,
+)
 
-__all__ = ["Accepted", "Refused", "TaskBatch", "stage", "staged_names", "staged_rows"]
+__all__ = ["Accepted", "Refused", "TaskBatch", "stage", "staged_rows"]
 
 
 @dataclass(frozen=True)
@@ -71,36 +80,18 @@ class TaskBatch:
         return TaskBatch(self.source, self.epoch, kept, self.model_version, self.suite_version)
 
 
-def staged_names(batch: TaskBatch) -> tuple[dict[int, str], dict[int, str]]:
-    """Drug and reaction names of the batch by key: what the dimension tables must hold before the write."""
-    drugs: set[str] = set()
-    terms: set[str] = set()
-    for event in batch.events:
-        if isinstance(event, Accepted):
-            drugs.update(d.name for d in event.report.drugs if d.name)
-            terms.update(r.term for r in event.report.reactions if r.term)
-    return _by_key(drugs), _by_key(terms)
-
-
-def _by_key(names: set[str]) -> dict[int, str]:
-    keyed = {name_key(name): name for name in names}
-    if len(keyed) < len(names):
-        raise KeyCollisionError("Two names of one batch share a key; please report this to the project.")
-    return keyed
-
-
 def stage(connection: Connection, batch: TaskBatch, conflicts: Collection[int]) -> None:
     """Fill the temporary tables with `batch`; bodies go along for refused events and for `conflicts`."""
-    staging.create_all(connection)
-    for table in staging.sorted_tables:
-        connection.execute(delete(table))
+    empty(connection, *staging.sorted_tables)
     for table, rows in staged_rows(batch, conflicts).items():
-        if rows:
-            connection.execute(insert(table), rows)
+        load(connection, table, rows)
 
 
-def staged_rows(batch: TaskBatch, conflicts: Collection[int]) -> dict[Table, list[dict[str, Any]]]:
-    """The rows of every temporary table for `batch`."""
+def staged_rows(batch: TaskBatch, conflicts: Collection[int]) -> dict[Table, list[tuple[Any, ...]]]:
+    """The rows of every temporary table for `batch`, each with a value for every column, in order.
+
+    Raises `KeyCollisionError` when two names of the batch share a key.
+    """
     rows = _Rows(conflicts)
     for event in batch.events:
         rows.add(event)
@@ -111,11 +102,13 @@ class _Rows:
     def __init__(self, conflicts: Collection[int]) -> None:
         self._conflicts = conflicts
         self._seen: set[tuple[int, int]] = set()
-        self._reports: list[dict[str, Any]] = []
-        self._drugs: list[dict[str, Any]] = []
-        self._reactions: list[dict[str, Any]] = []
-        self._pairs: list[dict[str, Any]] = []
-        self._refused: list[dict[str, Any]] = []
+        self._drug_keys = _Names()
+        self._reaction_keys = _Names()
+        self._reports: list[tuple[Any, ...]] = []
+        self._drugs: list[tuple[Any, ...]] = []
+        self._reactions: list[tuple[Any, ...]] = []
+        self._pairs: list[tuple[Any, ...]] = []
+        self._refused: list[tuple[Any, ...]] = []
 
     def add(self, event: Accepted | Refused) -> None:
         if isinstance(event, Refused):
@@ -125,8 +118,12 @@ class _Rows:
         if event.sequence in self._conflicts:
             self._refuse(event, ("conflicting_duplicate",), None)
 
-    def by_table(self) -> dict[Table, list[dict[str, Any]]]:
+    def by_table(self) -> dict[Table, list[tuple[Any, ...]]]:
         return {
+            stage_drug_name: sorted((key, name) for name, key in self._drug_keys.items()),
+            stage_reaction_name: sorted(
+                (key, name, int(name.endswith("OVERDOSE"))) for name, key in self._reaction_keys.items()
+            ),
             stage_report: self._reports,
             stage_drug: self._drugs,
             stage_reaction: self._reactions,
@@ -135,77 +132,68 @@ class _Rows:
         }
 
     def _refuse(self, event: Accepted | Refused, reasons: Sequence[str], path: str | None) -> None:
-        self._refused.append(
-            {
-                "sequence": event.sequence,
-                "enqueued_ms": event.enqueued_ms,
-                "body": event.body,
-                "reasons": ",".join(reasons)[:1000],
-                "path": path[:400] if path else None,
-            }
-        )
+        kept = ",".join(reasons)[:1000], path[:400] if path else None
+        self._refused.append((event.sequence, event.enqueued_ms, event.body, *kept))
 
     def _report(self, event: Accepted) -> None:
         report = event.report
+        sequence = event.sequence
         key = (name_key(report.safetyreportid), report.version)
         self._reports.append(
-            {
-                "sequence": event.sequence,
-                "outcome": None,
-                "is_first": key not in self._seen,
-                "case_key": key[0],
-                "version": report.version,
-                "safetyreportid": report.safetyreportid,
-                "digest": report.digest,
-                "enqueued_ms": event.enqueued_ms,
-                "event_ms": event.event_ms,
-                "receivedate": report.receivedate,
-                "receiptdate": report.receiptdate,
-                "transmissiondate": report.transmissiondate,
-                "serious": report.serious,
-                "seriousness": ",".join(report.seriousness),
-                "age_years": report.age_years,
-                "age_whole_years": _whole_years(report.age_years),
-                "sex": report.sex,
-                "weight_kg": report.weight_kg,
-                "qualification": report.qualification,
-                "country": _cut(report.country, 100),
-                "sender": _cut(report.sender, NAME_LENGTH),
-                "company_number": _cut(report.company_number, NAME_LENGTH),
-                "drug_count": len(report.drugs),
-                "reaction_count": len(report.reactions),
-                "anomaly_score": event.score,
-                "anomaly_level": event.level,
-                "anomaly_reasons": ",".join(event.reasons)[:400] or None,
-                "warnings": ",".join(event.warnings)[:1000] or None,
-            }
+            (
+                sequence,
+                None,
+                key not in self._seen,
+                *key,
+                report.safetyreportid,
+                report.digest,
+                event.enqueued_ms,
+                event.event_ms,
+                report.receivedate,
+                report.receiptdate,
+                report.transmissiondate,
+                report.serious,
+                ",".join(report.seriousness),
+                report.age_years,
+                _whole_years(report.age_years),
+                report.sex,
+                report.weight_kg,
+                report.qualification,
+                report.country,
+                report.sender,
+                report.company_number,
+                len(report.drugs),
+                len(report.reactions),
+                event.score,
+                event.level,
+                ",".join(event.reasons)[:400] or None,
+                ",".join(event.warnings)[:1000] or None,
+            )
         )
         self._seen.add(key)
-        drug_keys = [name_key(d.name) if d.name else None for d in report.drugs]
-        reaction_keys = [name_key(r.term) if r.term else None for r in report.reactions]
-        self._drugs.extend(
-            {
-                "sequence": event.sequence,
-                "ordinal": i,
-                "drug_id": drug_id,
-                "product": _cut(d.product, NAME_LENGTH),
-                "characterization": d.characterization,
-                "indication": _cut(d.indication, NAME_LENGTH),
-            }
-            for i, (d, drug_id) in enumerate(zip(report.drugs, drug_keys, strict=True))
-        )
-        self._reactions.extend(
-            {"sequence": event.sequence, "ordinal": i, "reaction_id": reaction_id, "outcome": r.outcome}
-            for i, (r, reaction_id) in enumerate(zip(report.reactions, reaction_keys, strict=True))
-        )
-        self._pairs.extend(
-            {"sequence": event.sequence, "drug_id": drug_id, "reaction_id": reaction_id}
-            for drug_id, reaction_id in sorted((name_key(d), name_key(t)) for d, t in report.pairs())
-        )
+        drugs, terms = self._drug_keys, self._reaction_keys
+        self._drugs += [
+            (sequence, i, drugs[d.name] if d.name else None, d.product, d.characterization, d.indication)
+            for i, d in enumerate(report.drugs)
+        ]
+        self._reactions += [
+            (sequence, i, terms[r.term] if r.term else None, r.outcome) for i, r in enumerate(report.reactions)
+        ]
+        self._pairs += sorted((sequence, drugs[drug], terms[term]) for drug, term in report.pairs())
 
 
-def _cut(text: str | None, length: int) -> str | None:
-    return text[:length] if text else None
+class _Names(dict[str, int]):
+    """Keys by name, made at the first use of a name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[int, str] = {}
+
+    def __missing__(self, name: str) -> int:
+        key = self[name] = name_key(name)
+        if self._known.setdefault(key, name) != name:
+            raise KeyCollisionError("Two names of one batch share a key; please report this to the project.")
+        return key
 
 
 def _whole_years(age: float | None) -> int | None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, SmallInteger, Table
 
-from sql.schema import quarantined_report, report_drug, report_reaction, safety_report
+from sql.schema import drug, quarantined_report, reaction, report_drug, report_reaction, safety_report
 
-__all__ = ["Outcome", "stage_drug", "stage_pair", "stage_reaction", "stage_refused", "stage_report", "staging"]
+__all__ = ["Outcome", "#stage_drug", "#stage_pair", "#stage_reaction", "#stage_refused", "#stage_report", "staging"]
 
 staging = MetaData()
 
@@ -35,7 +35,7 @@ def _copied(table: Table, *, without: tuple[str, ...]) -> Iterator[Column[object
 _OF_THE_TASK = ("sequence", "receipt_id", "model_version", "suite_version", "stored_at")
 
 stage_report = Table(
-    "stage_report",
+    "#stage_report",
     staging,
     _sequence(),
     Column("outcome", SmallInteger),
@@ -45,7 +45,7 @@ stage_report = Table(
 )
 
 stage_drug = Table(
-    "stage_drug",
+    "#stage_drug",
     staging,
     _sequence(),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
@@ -54,7 +54,7 @@ stage_drug = Table(
 )
 
 stage_reaction = Table(
-    "stage_reaction",
+    "#stage_reaction",
     staging,
     _sequence(),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
@@ -63,7 +63,7 @@ stage_reaction = Table(
 )
 
 stage_pair = Table(
-    "stage_pair",
+    "#stage_pair",
     staging,
     _sequence(),
     Column("drug_id", BigInteger, primary_key=True, autoincrement=False),
@@ -72,9 +72,25 @@ stage_pair = Table(
 )
 
 stage_refused = Table(
-    "stage_refused",
+    "#stage_refused",
     staging,
     _sequence(),
     *_copied(quarantined_report, without=("hub", "generation", "partition_id", "state", *_OF_THE_TASK)),
+    prefixes=["TEMPORARY"],
+)
+
+stage_drug_name = Table(
+    "#stage_drug_name",
+    staging,
+    Column("drug_id", BigInteger, primary_key=True, autoincrement=False),
+    *_copied(drug, without=("drug_id",)),
+    prefixes=["TEMPORARY"],
+)
+
+stage_reaction_name = Table(
+    "#stage_reaction_name",
+    staging,
+    Column("reaction_id", BigInteger, primary_key=True, autoincrement=False),
+    *_copied(reaction, without=("reaction_id",)),
     prefixes=["TEMPORARY"],
 )

@@ -15,20 +15,18 @@ rolled back and run again with the body at hand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-import stamina
 from sqlalchemy import Engine, Join, Table, and_, case, func, insert, literal, select, union_all, update
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError, OperationalError
 
 from sql.clock import utc_now
 from sql.connection import READ
-from sql.dialect import insert_absent, insert_absent_values, lower_pairs
-from sql.errors import AccountingError, KeyCollisionError, StoreUnavailableError
+from sql.dialect import confirm_open, create_staging, insert_absent, lower_pairs
+from sql.errors import AccountingError, KeyCollisionError
 from sql.keys import random_key
 from sql.positions import Guard, move_position
+from sql.retry import persistently
 from sql.schema import (
     case_pair,
     drug,
@@ -40,8 +38,18 @@ from sql.schema import (
     safety_report,
     window_delta,
 )
-from sql.staging import Accepted, TaskBatch, stage, staged_names
-from sql.staging_tables import Outcome, stage_drug, stage_pair, stage_reaction, stage_refused, stage_report
+from sql.staging import Accepted, TaskBatch, stage
+from sql.staging_tables import (
+    Outcome,
+    stage_drug,
+    stage_drug_name,
+    stage_pair,
+    stage_reaction,
+    stage_reaction_name,
+    stage_refused,
+    stage_report,
+    staging,
+)
 
 __all__ = ["TaskResult", "write_task"]
 
@@ -73,32 +81,24 @@ def write_task(engine: Engine, batch: TaskBatch) -> TaskResult:
     """Store `batch` once. Safe to call again with the same, an overlapping or a late range.
 
     Raises `FencedError` and `PositionError` (stop), `AccountingError` and `KeyCollisionError` (defects), and
-    `StoreUnavailableError` when the database stays locked or unreachable beyond the retries.
+    `StoreUnavailableError` or `StoreRefusedError` (see `sql.retry`).
     """
-    try:
-        for attempt in stamina.retry_context(
-            on=(IntegrityError, OperationalError), attempts=5, wait_initial=0.05, wait_max=2.0
-        ):
-            with attempt:
-                return _write(engine, batch)
-    except OperationalError as error:
-        raise StoreUnavailableError(
-            f"The database could not take a task's rows ({type(error.orig).__name__}): "
-            "check that it can be reached and written, then start the stream again."
-        ) from None
-    raise AssertionError("unreachable: the retry loop returns or raises")
+    return persistently(lambda: _write(engine, batch))
 
 
 def _write(engine: Engine, batch: TaskBatch) -> TaskResult:
     with engine.connect() as connection:
-        _add_names(connection, batch)
+        create_staging(connection.execution_options(**READ), staging)
         conflicts: frozenset[int] = frozenset()
         while True:
             with connection.execution_options(**READ).begin():
                 stage(connection, batch, conflicts)
+            _add_names(connection)
             try:
                 with connection.execution_options(begin_mode="IMMEDIATE").begin():
-                    return _transaction(connection, batch, conflicts)
+                    result = _transaction(connection, batch, conflicts)
+                    confirm_open(connection)
+                    return result
             except _TailOnly as overlap:
                 batch = batch.tail(overlap.first)
             except _BodiesNeeded as found:
@@ -165,36 +165,35 @@ def _transaction(connection: Connection, batch: TaskBatch, conflicts: frozenset[
     return result
 
 
-def _add_names(connection: Connection, batch: TaskBatch) -> None:
-    drugs, terms = staged_names(batch)
-    _add_dimension(connection, drug, "drug_id", {k: {"name": n} for k, n in drugs.items()})
-    _add_dimension(
-        connection,
-        reaction,
-        "reaction_id",
-        {k: {"name": n, "is_overdose": int(n.endswith("OVERDOSE"))} for k, n in terms.items()},
-    )
+def _add_names(connection: Connection) -> None:
+    """Insert staged names that are missing, sorted by key, in a short transaction of their own.
 
-
-def _add_dimension(connection: Connection, table: Table, key: str, wanted: Mapping[int, Mapping[str, object]]) -> None:
-    """Insert names that are missing, sorted by key, and check that no key stands for another name."""
-    column = table.c[key]
-    keys = sorted(wanted)
+    Two tasks with the same new name would otherwise wait for each other to the end of their writes.
+    """
     with connection.execution_options(**READ).begin():
-        known: dict[int, str] = {}
-        for i in range(0, len(keys), 500):
-            rows = connection.execute(select(column, table.c.name).where(column.in_(keys[i : i + 500])))
-            known.update((row[0], row[1]) for row in rows)
-    for k, name in known.items():
-        if wanted[k]["name"] != name:
-            raise KeyCollisionError(
-                f"Two names in table {table.name} share the key {k}. Their counts would be mixed up; "
-                "please report this to the project."
-            )
-    missing = [{key: k, **wanted[k]} for k in keys if k not in known]
-    if missing:
+        missing = [_check_names(connection, *tables) for tables in _NAMES]
+    if any(missing):
         with connection.execution_options(begin_mode="IMMEDIATE").begin():
-            connection.execute(insert_absent_values(table), missing)
+            for table, staged in _NAMES:
+                insert_absent(connection, table, select(*staged.columns).order_by(*staged.primary_key.columns))
+
+
+_NAMES = ((drug, stage_drug_name), (reaction, stage_reaction_name))
+
+
+def _check_names(connection: Connection, table: Table, staged: Table) -> bool:
+    """Whether a staged name is missing; `KeyCollisionError` when the key of one stands for another."""
+    (key,), (staged_key,) = table.primary_key.columns, staged.primary_key.columns
+    collision = connection.scalar(
+        select(staged_key).join_from(staged, table, key == staged_key).where(table.c.name != staged.c.name).limit(1)
+    )
+    if collision is not None:
+        raise KeyCollisionError(
+            f"Two names in table {table.name} share the key {collision}. Their counts would be mixed up; "
+            "please report this to the project."
+        )
+    known = select(func.count()).select_from(staged.join(table, key == staged_key))
+    return connection.scalar(known) != connection.scalar(select(func.count()).select_from(staged))
 
 
 def _insert_reports(connection: Connection, batch: TaskBatch, receipt_id: int) -> None:
@@ -210,7 +209,7 @@ def _insert_reports(connection: Connection, batch: TaskBatch, receipt_id: int) -
         .where(stage_report.c.is_first.is_(True))
         .order_by(stage_report.c.case_key, stage_report.c.version)
     )
-    connection.execute(insert_absent(safety_report, rows))
+    insert_absent(connection, safety_report, rows)
 
 
 def _classify(connection: Connection, receipt_id: int) -> dict[int, int]:
@@ -263,7 +262,7 @@ def _move_pairs(connection: Connection, receipt_id: int) -> None:
         .group_by(*key)
         .order_by(*key)
     )
-    connection.execute(lower_pairs(case_pair, rows))
+    lower_pairs(connection, case_pair, rows)
 
 
 def _insert_deltas(connection: Connection, receipt_id: int) -> None:
@@ -308,4 +307,5 @@ def _quarantine(connection: Connection, batch: TaskBatch, receipt_id: int) -> in
         literal("kept").label("state"),
         literal(utc_now()).label("stored_at"),
     ).order_by(stage_refused.c.sequence)
-    return connection.execute(insert(quarantined_report).from_select(list(rows.selected_columns.keys()), rows)).rowcount
+    statement = insert(quarantined_report).from_select(list(rows.selected_columns.keys()), rows)
+    return connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount

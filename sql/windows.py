@@ -16,7 +16,6 @@ from sqlalchemy import (
     MetaData,
     Subquery,
     Table,
-    delete,
     func,
     insert,
     literal,
@@ -24,11 +23,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Connection
 
-from sql.dialect import add_counts
+from sql.dialect import add_counts, empty
 from sql.keys import ANY
 from sql.schema import case_pair, reaction_window, window_delta, window_total
 
-__all__ = ["build_width", "fold_delta", "fold_deltas", "stage_receipt", "staging", "start_of", "window_start"]
+__all__ = ["build_width", "fold_delta", "fold_deltas", "#stage_receipt", "staging", "start_of", "window_start"]
 
 _MONDAY_MS = 3 * 86_400_000
 """1970 began on a Thursday, three days after a Monday."""
@@ -36,14 +35,14 @@ _MONDAY_MS = 3 * 86_400_000
 staging = MetaData()
 
 stage_receipt = Table(
-    "stage_receipt",
+    "#stage_receipt",
     staging,
     Column("receipt_id", BigInteger, primary_key=True, autoincrement=False),
     prefixes=["TEMPORARY"],
 )
 
 fold_delta = Table(
-    "fold_delta",
+    "#fold_delta",
     staging,
     Column("width_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("drug_id", BigInteger, primary_key=True, autoincrement=False),
@@ -68,7 +67,7 @@ def start_of(at: ColumnElement[int], width_ms: int) -> ColumnElement[int]:
 
 def fold_deltas(connection: Connection, widths_ms: Iterable[int]) -> None:
     """Sum the deltas of the staged receipts into `fold_delta` and add them to the counts of every width."""
-    connection.execute(delete(fold_delta))
+    empty(connection, fold_delta)
     d = window_delta.c
     for width_ms in widths_ms:
         changes = (
@@ -85,7 +84,7 @@ def build_width(connection: Connection, width_ms: int) -> None:
 
     Deltas that wait to be folded are taken off, for their fold will add them.
     """
-    connection.execute(delete(fold_delta))
+    empty(connection, fold_delta)
     p, d = case_pair.c, window_delta.c
     counted = select(
         p.drug_id, p.reaction_id, start_of(p.event_ms, width_ms).label("start"), literal(1).label("change")
@@ -117,7 +116,7 @@ def _add_staged_counts(connection: Connection) -> None:
     f = fold_delta.c
     key = (f.width_ms, f.drug_id, f.reaction_id, f.window_start_ms)
     pairs = select(*key, f.cases).where(f.cases != 0).order_by(*key)
-    connection.execute(add_counts(reaction_window, pairs))
+    add_counts(connection, reaction_window, pairs)
     anything = literal(ANY)
     for drug_id, reaction_id in ((f.drug_id, anything), (anything, f.reaction_id), (anything, anything)):
         labelled = (
@@ -132,4 +131,4 @@ def _add_staged_counts(connection: Connection) -> None:
             .group_by(*(c for c in (f.width_ms, drug_id, reaction_id, f.window_start_ms) if c is not anything))
             .order_by(f.width_ms, *(c for c in (drug_id, reaction_id) if c is not anything), f.window_start_ms)
         )
-        connection.execute(add_counts(window_total, totals))
+        add_counts(connection, window_total, totals)

@@ -29,8 +29,9 @@ from eventhubs.errors import EventHubsError, HubUnreachableError, ServerBusyErro
 from eventhubs.receiver import HubInfo, HubReceiver, PartitionInfo, open_receiver
 from eventhubs.source_options import connection_options
 from eventhubs.spark import EventHubsDataSource
-from sql.connection import create_schema, open_engine
+from sql.connection import open_engine
 from sql.errors import PositionError, StoreError
+from sql.migrate import ensure_schema
 from sql.outbox import SqlOutbox
 from sql.positions import Lease, positions, release, take_over
 from streaming.batch import BatchHandler, BatchReport
@@ -68,7 +69,7 @@ def run_stream(settings: StreamSettings, stop: threading.Event, observer: Observ
     Raises `StreamFailedError`, `StoreError`, `SparkSetupError` or `EventHubsError`, each with its remedy.
     """
     engine = open_engine(settings.database_url)
-    create_schema(engine)
+    ensure_schema(engine)
     receiver, info, partitions = _reach(settings)
     try:
         lease = take_over(

@@ -25,7 +25,8 @@ from sqlalchemy import Engine, event, text
 
 from sql.accounting import account
 from sql.commit import commit
-from sql.connection import create_schema, open_engine
+from sql.connection import open_engine
+from sql.migrate import upgrade
 from sql.errors import FencedError, PositionError
 from sql.keys import name_key
 from sql.positions import Lease, Source, take_over
@@ -96,7 +97,7 @@ choices = st.tuples(
 def _empty_database() -> Path:
     path = Path(tempfile.mkdtemp()) / "empty.db"
     engine = open_engine(f"sqlite:///{path}", pooled=False)
-    create_schema(engine)
+    upgrade(engine)
     engine.dispose()
     return path
 

@@ -22,7 +22,8 @@ from models.features import FEATURE_MEANINGS
 from models.spikes import SpikeRules
 from reactionwatch.cli import app
 from reactionwatch.settings import Settings
-from sql.connection import create_schema, open_engine
+from sql.connection import open_engine
+from sql.migrate import upgrade
 from sql.schema import metadata
 from sql.views import VIEWS
 
@@ -165,7 +166,7 @@ def test_files_named_in_code_exist(page: Path) -> None:
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
     file = tmp_path_factory.mktemp("docs") / "empty.db"
     engine = open_engine(f"sqlite:///{file}", pooled=False)
-    create_schema(engine)
+    upgrade(engine)
     engine.dispose()
     with closing(sqlite3.connect(file)) as connection:
         yield connection
