@@ -21,6 +21,7 @@ from reactionwatch.console import say
 from reactionwatch.errors import DemoFailedError
 from reactionwatch.settings import SettingsError, load_settings
 from sql.errors import StoreError
+from sql.retry import cause_of, store_error
 from streaming.errors import SparkSetupError, StreamFailedError
 
 __all__ = ["app", "main"]
@@ -60,7 +61,10 @@ app.add_typer(quarantine.app, name="quarantine")
 
 
 def _say_retry(details: RetryDetails) -> None:
-    what = type(details.caused_by).__name__
+    if details.wait_for < 1.0:
+        return  # a collision in the database, run again at once
+    error = details.caused_by
+    what = f"Database: {cause_of(error)}" if isinstance(error, DBAPIError) else type(error).__name__
     logging.getLogger("reactionwatch").warning(
         "%s; trying again in %.0f s (try %d).", what, details.wait_for, details.retry_num + 1
     )
@@ -84,8 +88,7 @@ def main() -> None:
             console.print("No connection is set, so the local hub was tried. Start it with: reactionwatch hub")
         sys.exit(1)
     except DBAPIError as error:
-        # The driver's own sentence; statements and parameters stay out of sight.
-        say(f"Error: the database could not be used: {error.orig}. Check its URL, that it can be reached and written.")
+        say(f"Error: {store_error(error)}")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(1)

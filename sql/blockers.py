@@ -10,16 +10,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import Engine, TextClause, text
+from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sql.connection import PROGRAM, READ
+from sql.connection import PROGRAM
 from sql.errors import StoreUnavailableError
-from sql.retry import Failure, failure_of
+from sql.retry import is_lock_timeout
 
 __all__ = ["ending_blockers"]
 
@@ -44,27 +44,44 @@ _MSSQL = (
 
 
 @contextmanager
-def ending_blockers(engine: Engine, connection: Connection) -> Iterator[None]:
-    """While the block runs, end sessions of ours that keep `connection` waiting; use it around the transaction.
+def ending_blockers(engine: Engine, connection: Connection, *, end: bool) -> Iterator[None]:
+    """Use around a transaction of `connection` that may find its locks held.
 
-    Sessions of other programs are left alone. Raises `StoreUnavailableError` naming the process that holds the
-    lock of a SQLite file.
+    With `end`, sessions of ours that keep it waiting are ended on the way; those of other programs never are.
+    Raises `StoreUnavailableError` that says who holds the locks when they stay held.
     """
-    if engine.dialect.name == "sqlite":
-        try:
+    found: set[int] = set()
+    try:
+        if engine.dialect.name == "sqlite":
             yield
-        except DBAPIError as error:
-            if failure_of(error) is Failure.COLLISION:
-                raise _sqlite_locked(engine) from None
+        else:
+            with _watching(engine, connection, found, end=end):
+                yield
+    except DBAPIError as error:
+        if not is_lock_timeout(error):
             raise
-        return
+        held_by = _lock_holders(Path(f"{engine.url.database}-shm")) if engine.dialect.name == "sqlite" else found
+        raise _still_locked(engine, sorted(held_by), end=end) from None
+
+
+@contextmanager
+def _watching(engine: Engine, connection: Connection, found: set[int], *, end: bool) -> Iterator[None]:
     own, blocking, ending = _POSTGRESQL if engine.dialect.name == "postgresql" else _MSSQL
     with connection.begin():
         session = connection.scalar(own)
     done = threading.Event()
-    watcher = threading.Thread(
-        target=_watch, args=(engine, session, blocking, ending, done), name="take-over", daemon=True
-    )
+
+    def watch() -> None:
+        while not done.wait(_PATIENCE_SECONDS):
+            # What may fail is that we are not allowed to; the takeover's own lock timeout has the last word then.
+            with suppress(DBAPIError), engine.connect() as other:
+                other.execution_options(isolation_level="AUTOCOMMIT")
+                blockers = other.scalars(blocking, {"session": session, "program": PROGRAM}).all()
+                found.update(int(blocker) for blocker in blockers)
+                for blocker in blockers if end else ():
+                    other.exec_driver_sql(ending.format(int(blocker)))
+
+    watcher = threading.Thread(target=watch, name="take-over", daemon=True)
     watcher.start()
     try:
         yield
@@ -73,22 +90,15 @@ def ending_blockers(engine: Engine, connection: Connection) -> Iterator[None]:
         watcher.join()
 
 
-def _watch(engine: Engine, session: int, blocking: TextClause, ending: str, done: threading.Event) -> None:
-    while not done.wait(_PATIENCE_SECONDS):
-        try:
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                for blocker in connection.scalars(blocking, {"session": session, "program": PROGRAM}).all():
-                    connection.exec_driver_sql(ending.format(int(blocker)))
-        except DBAPIError:  # not allowed to, or gone already: the takeover's own lock timeout has the last word
-            return
-
-
-def _sqlite_locked(engine: Engine) -> StoreUnavailableError:
-    holders = _lock_holders(Path(f"{engine.url.database}-shm"))
-    who = f"process {', '.join(map(str, holders))} on this machine" if holders else "another process"
-    remedy = f"end it (kill {' '.join(map(str, holders))})" if holders else "end it"
+def _still_locked(engine: Engine, holders: list[int], *, end: bool) -> StoreUnavailableError:
+    kind = "process" if engine.dialect.name == "sqlite" else "database session"
+    who = f"{kind} {', '.join(map(str, holders))}" if holders else f"another {kind}"
+    if engine.dialect.name == "sqlite":
+        remedy = f"end it (kill {' '.join(map(str, holders)) or 'PID'})"
+    else:
+        remedy = "end it in the database" if end else "start with --take-over, which ends it"
     return StoreUnavailableError(
-        f"The database file stays locked by {who}, which may be stopped in the middle of a write: {remedy}, "
+        f"The database stays locked by {who}, which may be stopped in the middle of a write: {remedy}, "
         "then start again. Nothing is lost."
     )
 

@@ -9,7 +9,7 @@ Staging tables are temporary on every database: `#name` is what T-SQL asks for a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -202,7 +202,8 @@ def _byte_length_mssql(element: byte_length, compiler: SQLCompiler, **kw: Any) -
 @compiles(CreateTable, "mssql")
 def _create_table_mssql(element: CreateTable, compiler: DDLCompiler, **kw: Any) -> str:
     """The # of its name already says that a table is temporary."""
-    return str(compiler.visit_create_table(element, **kw)).replace("CREATE TEMPORARY TABLE", "CREATE TABLE", 1)
+    statement: str = compiler.visit_create_table(element, **kw)  # type: ignore[no-untyped-call]
+    return statement.replace("CREATE TEMPORARY TABLE", "CREATE TABLE", 1)
 
 
 def _upsert(connection: Connection, table: Table) -> _Upsert:
@@ -229,11 +230,12 @@ def _insert_where_not_exists(connection: Connection, table: Table, rows: Select[
 
 def _bound(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
     """The rows as the driver takes them: what the column types do to values on their way to the database."""
-    processors: list[tuple[int, Callable[[Any], Any]]] = []
-    for place, column in enumerate(table.columns):
-        processor = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
-        if processor is not None:
-            processors.append((place, processor))
+    dialect = connection.dialect
+    processors = [
+        (place, processor)
+        for place, column in enumerate(table.columns)
+        if (processor := column.type.dialect_impl(dialect).bind_processor(dialect)) is not None
+    ]
     if not processors:
         return rows
     bound = [list(row) for row in rows]
@@ -259,7 +261,7 @@ def _copy(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -
 
 def _execute_parameter_arrays(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
     """pyodbc's `fast_executemany`, with the types told: the driver cannot ask the server about temporary tables."""
-    cursor = connection.connection.cursor()
+    cursor: Any = connection.connection.cursor()
     cursor.fast_executemany = True
     cursor.setinputsizes([_odbc_type(column.type) for column in table.columns])
     cursor.executemany(_insert_text(connection, table), rows)

@@ -10,12 +10,14 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import Engine, case, func, insert, select, update
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from sql.blockers import ending_blockers
 from sql.clock import now_ms
@@ -84,7 +86,8 @@ def take_over(
     `begin` gives, per partition, the first sequence number the hub still holds: where a new position starts.
     Raises `LeaseHeldError` when another holder is seen beating and `force` is not set; a holder whose process is
     known to be gone (same host) is succeeded at once, any other after it has been silent for `LEASE_SECONDS`.
-    A session of the earlier run that is frozen in the middle of a transaction is ended (see `sql.blockers`).
+    With `force`, a session that is frozen in the middle of a transaction is ended; without, a commit that takes long
+    keeps its lease, since the lease row it holds shows a new beat as soon as it lets go.
     """
     seen = None if force else _wait_for_silence(engine, hub, sleeper)
     tried: set[int] = set()
@@ -104,7 +107,7 @@ def _take_over(
     holder = _this_process()
     with (
         engine.connect().execution_options(lock_seconds=_TAKE_OVER_SECONDS) as connection,
-        ending_blockers(engine, connection),
+        ending_blockers(engine, connection, end=force),
         connection.begin(),
     ):
         lease = stream_lease.c
@@ -148,14 +151,17 @@ def _take_over(
     return Lease(hub, epoch, holder)
 
 
-def positions(connection: Connection, hub: str, generation: int) -> dict[str, int]:
+def positions(engine: Engine, hub: str, generation: int) -> dict[str, int]:
     """Next sequence number to store, per partition."""
-    rows = connection.execute(
-        select(hub_position.c.partition_id, hub_position.c.next_sequence).where(
-            hub_position.c.hub == hub, hub_position.c.generation == generation
-        )
+    query = select(hub_position.c.partition_id, hub_position.c.next_sequence).where(
+        hub_position.c.hub == hub, hub_position.c.generation == generation
     )
-    return {row.partition_id: row.next_sequence for row in rows}
+
+    def ask() -> dict[str, int]:
+        with engine.connect().execution_options(**READ) as connection, connection.begin():
+            return {row.partition_id: row.next_sequence for row in connection.execute(query)}
+
+    return persistently(ask)
 
 
 def beat(connection: Connection, lease: Lease) -> None:
@@ -172,13 +178,13 @@ def beat(connection: Connection, lease: Lease) -> None:
 
 
 def release(engine: Engine, lease: Lease) -> None:
-    """Say that the holder has ended cleanly, so that the next one need not wait. No error when already lost."""
-    with engine.begin() as connection:
-        connection.execute(
-            update(stream_lease)
-            .where(stream_lease.c.hub == lease.hub, stream_lease.c.epoch == lease.epoch)
-            .values(beat_ms=0)
-        )
+    """Say that the holder has ended cleanly, so that the next one need not wait.
+
+    No error when the lease is lost already or the database is away: the next one then waits for the lease to run out.
+    """
+    mine = (stream_lease.c.hub == lease.hub, stream_lease.c.epoch == lease.epoch)
+    with suppress(DBAPIError), engine.begin() as connection:
+        connection.execute(update(stream_lease).where(*mine).values(beat_ms=0))
 
 
 def move_position(

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sql.errors import StoreError, StoreRefusedError, StoreUnavailableError
 
-__all__ = ["Failure", "failure_of", "persistently", "store_error"]
+__all__ = ["Failure", "cause_of", "failure_of", "is_lock_timeout", "persistently", "store_error"]
 
 T = TypeVar("T")
 
@@ -58,6 +58,16 @@ def failure_of(error: DBAPIError) -> Failure:
     return Failure.AWAY if error.connection_invalidated and found is not Failure.COLLISION else found
 
 
+def is_lock_timeout(error: DBAPIError) -> bool:
+    """Whether another transaction kept a lock for longer than this one was willing to wait."""
+    orig = error.orig
+    return (
+        getattr(orig, "sqlstate", None) == "55P03"
+        or getattr(orig, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+        or (type(orig).__module__ == "pyodbc" and 1222 in _mssql_codes(orig))
+    )
+
+
 def persistently(work: Callable[[], T]) -> T:
     """Do `work`, a transaction that may be run again whole, through collisions and outages.
 
@@ -76,7 +86,7 @@ def persistently(work: Callable[[], T]) -> T:
 
 def store_error(error: DBAPIError) -> StoreError:
     """The error to stop with, in words that say what to do and repeat nothing of a report."""
-    cause = _cause(error)
+    cause = cause_of(error)
     match failure_of(error):
         case Failure.COLLISION:
             return StoreUnavailableError(
@@ -143,7 +153,7 @@ def _odbc_state(orig: object) -> str:
     return str(next(iter(getattr(orig, "args", ())), ""))
 
 
-def _cause(error: DBAPIError) -> str:
+def cause_of(error: DBAPIError) -> str:
     """The driver's first line where it speaks of the database; only its code where it may quote a row."""
     orig, said = error.orig, str(error.orig)
     name = type(orig).__name__

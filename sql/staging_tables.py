@@ -8,7 +8,17 @@ from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, SmallInte
 
 from sql.schema import drug, quarantined_report, reaction, report_drug, report_reaction, safety_report
 
-__all__ = ["Outcome", "#stage_drug", "#stage_pair", "#stage_reaction", "#stage_refused", "#stage_report", "staging"]
+__all__ = [
+    "Outcome",
+    "stage_drug",
+    "stage_drug_name",
+    "stage_pair",
+    "stage_reaction",
+    "stage_reaction_name",
+    "stage_refused",
+    "stage_report",
+    "staging",
+]
 
 staging = MetaData()
 

@@ -27,7 +27,7 @@ from sql.dialect import add_counts, empty
 from sql.keys import ANY
 from sql.schema import case_pair, reaction_window, window_delta, window_total
 
-__all__ = ["build_width", "fold_delta", "fold_deltas", "#stage_receipt", "staging", "start_of", "window_start"]
+__all__ = ["build_width", "fold_delta", "fold_deltas", "stage_receipt", "staging", "start_of", "window_start"]
 
 _MONDAY_MS = 3 * 86_400_000
 """1970 began on a Thursday, three days after a Monday."""

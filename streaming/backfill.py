@@ -56,8 +56,7 @@ def backfill(
     plan = _with(settings.plan, hub, lease)
     total = TaskResult(0, 0, 0, 0)
     try:
-        with engine.connect() as connection:
-            done = stored_positions(connection, hub, 0)["0"]
+        done = stored_positions(engine, hub, 0)["0"]
         chunk: list[Event] = []
         for sequence, body in enumerate(read_bodies(path)):
             if sequence < done:

@@ -11,6 +11,7 @@ from eventhubs.errors import EventHubsError
 from eventhubs.receiver import HubReceiver
 from sql.clock import now_ms
 from sql.connection import READ
+from sql.retry import persistently
 from sql.schema import hub_position
 
 __all__ = ["HubClock"]
@@ -79,5 +80,9 @@ class HubClock:
         query = select(p.partition_id, p.next_sequence, at.label("at_ms")).where(
             p.hub == self._hub, p.generation == self._generation
         )
-        with self._engine.connect().execution_options(**READ) as connection, connection.begin():
-            return {row.partition_id: _Stored(row.next_sequence, row.at_ms) for row in connection.execute(query)}
+
+        def ask() -> dict[str, _Stored]:
+            with self._engine.connect().execution_options(**READ) as connection, connection.begin():
+                return {row.partition_id: _Stored(row.next_sequence, row.at_ms) for row in connection.execute(query)}
+
+        return persistently(ask)

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import stamina
 from numpy.typing import NDArray
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
 
 from alerts.alert import SpikeFinding
 from alerts.cloudevent import to_cloudevent
@@ -22,6 +20,7 @@ from sql.candidates import Candidates, ClosingSpan
 from sql.clock import now_ms
 from sql.commit import CommitTransaction, Folded, SpikeRow, commit
 from sql.positions import Lease
+from sql.retry import persistently
 from streaming.alert_rows import alert_from_row, row_from_alert, unusual_from_row
 
 __all__ = ["CommitResult", "Committer"]
@@ -55,13 +54,10 @@ class Committer:
     def run(self, clock_ms: int | None) -> CommitResult:
         """Fold, judge, alert. `clock_ms`: up to which moment everything is stored; None while it is not known.
 
-        A transaction that a lock or a deadlock ends is run again whole. Raises `FencedError` when the lease is lost;
-        nothing is committed then.
+        A transaction that a lock, a deadlock or an outage ends is run again whole (see `sql.retry`). Raises
+        `FencedError` when the lease is lost; nothing is committed then.
         """
-        for attempt in stamina.retry_context(on=OperationalError, attempts=3, wait_initial=0.1, wait_max=2.0):
-            with attempt:
-                return self._run(clock_ms)
-        raise AssertionError("unreachable: the retry loop returns or raises")
+        return persistently(lambda: self._run(clock_ms))
 
     def _run(self, clock_ms: int | None) -> CommitResult:
         with commit(self.engine, self.lease) as tx:
@@ -74,6 +70,9 @@ class Committer:
 
     def run_backfill(self) -> Folded:
         """Fold history that only builds a baseline: no window up to its last report is judged or alerted."""
+        return persistently(self._run_backfill)
+
+    def _run_backfill(self) -> Folded:
         with commit(self.engine, self.lease) as tx:
             folded = tx.fold(self.widths_ms)
             until_ms = tx.last_event_ms()

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from sql.errors import FencedError
 from sql.positions import LEASE_SECONDS, Lease, beat
+from sql.retry import cause_of
 
 __all__ = ["heartbeat"]
 
@@ -34,8 +35,8 @@ def heartbeat(engine: Engine, lease: Lease, on_lost: Callable[[Exception], None]
             except FencedError as error:
                 on_lost(error)
                 return
-            except OperationalError as error:
-                log.warning("The database did not take a heartbeat (%s).", type(error.orig).__name__)
+            except DBAPIError as error:
+                log.warning("The database did not take a heartbeat (%s).", cause_of(error))
 
     thread = threading.Thread(target=run, name="heartbeat", daemon=True)
     thread.start()

@@ -22,6 +22,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from alerts.publisher import HubPublisher
 from alerts.relay import Relay
@@ -34,6 +35,7 @@ from sql.errors import PositionError, StoreError
 from sql.migrate import ensure_schema
 from sql.outbox import SqlOutbox
 from sql.positions import Lease, positions, release, take_over
+from sql.retry import persistently, store_error
 from streaming.batch import BatchHandler, BatchReport
 from streaming.clock import HubClock
 from streaming.commit import CommitResult, Committer
@@ -69,7 +71,7 @@ def run_stream(settings: StreamSettings, stop: threading.Event, observer: Observ
     Raises `StreamFailedError`, `StoreError`, `SparkSetupError` or `EventHubsError`, each with its remedy.
     """
     engine = open_engine(settings.database_url)
-    ensure_schema(engine)
+    persistently(lambda: ensure_schema(engine))
     receiver, info, partitions = _reach(settings)
     try:
         lease = take_over(
@@ -188,6 +190,8 @@ class _Run:
                 relay.drain()
             except EventHubsError as error:
                 log.warning("Alerts wait in the outbox and go out at the next start: %s", error)
+            except DBAPIError as error:
+                log.warning("Alerts wait in the outbox and go out at the next start: %s", store_error(error))
             publisher.close()
 
     def _query_until_stopped(self, session: SparkSession, handler: BatchHandler) -> None:
@@ -230,8 +234,7 @@ class _Run:
                 "it reads the new hub from its beginning."
             )
         shutil.rmtree(self._scratch, ignore_errors=True)  # the database is the checkpoint; this must never disagree
-        with self._engine.connect() as connection:
-            start = positions(connection, settings.hub_id, self._info.created_at_ms)
+        start = positions(self._engine, settings.hub_id, self._info.created_at_ms)
         events = (
             session.readStream.format("eventhubs")
             .options(**connection_options(settings.connection))
@@ -268,8 +271,7 @@ class _Run:
 
     def _check_positions(self, partitions: list[PartitionInfo]) -> None:
         """Make sure that the hub and the database speak of the same events."""
-        with self._engine.connect() as connection:
-            stored = positions(connection, self._settings.hub_id, self._info.created_at_ms)
+        stored = positions(self._engine, self._settings.hub_id, self._info.created_at_ms)
         for partition in partitions:
             at = stored[partition.partition_id]
             if at > partition.next_sequence:

@@ -6,18 +6,13 @@ import logging
 import threading
 from collections.abc import Callable
 
-from sqlalchemy.exc import OperationalError
-
-from sql.errors import StoreError, StoreUnavailableError
+from sql.errors import StoreError
 from streaming.clock import HubClock
 from streaming.commit import CommitResult, Committer
 
 __all__ = ["Ticker"]
 
 log = logging.getLogger(__name__)
-
-_PATIENCE = 5
-"""Ticks in a row that may fail on the database before the stream gives up."""
 
 
 class Ticker:
@@ -60,22 +55,9 @@ class Ticker:
                 self._lock.release()
 
     def _run(self) -> None:
-        failures = 0
         while not self._stop.wait(self._seconds):
             try:
                 self.tick()
-                failures = 0
-            except OperationalError as error:
-                failures += 1
-                log.warning("The database did not take a tick (%s); try %d.", type(error.orig).__name__, failures)
-                if failures >= _PATIENCE:
-                    self._on_fatal(
-                        StoreUnavailableError(
-                            "The database has not answered for a while: make it reachable and writable, "
-                            "then start the stream again. Nothing is lost."
-                        )
-                    )
-                    return
             except StoreError as error:
                 self._on_fatal(error)
                 return

@@ -65,10 +65,9 @@ def test_taking_over_fences_the_first_and_keeps_its_positions(engine: Engine) ->
     first = take_over(engine, HUB, 1, {"0": 7})
     second = take_over(engine, HUB, 1, {"0": 0, "1": 3}, force=True)
     assert second.epoch > first.epoch
-    with engine.begin() as connection:
-        assert positions(connection, HUB, 1) == {"0": 7, "1": 3}
-        with pytest.raises(FencedError):
-            beat(connection, first)
+    with engine.begin() as connection, pytest.raises(FencedError):
+        beat(connection, first)
+    assert positions(engine, HUB, 1) == {"0": 7, "1": 3}
 
 
 def test_the_heartbeat_tells_when_somebody_took_over(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
