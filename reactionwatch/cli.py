@@ -16,7 +16,7 @@ from eventhubs.errors import EventHubsError, HubUnreachableError, ServerBusyErro
 from eventhubs.hub.errors import HubError
 from expectations.errors import ExpectationsError
 from models.errors import ModelError
-from reactionwatch.commands import alerts, data, demo, expectations, hub, models, quarantine, status, stream
+from reactionwatch.commands import alerts, data, db, demo, expectations, hub, models, quarantine, status, stream
 from reactionwatch.console import say
 from reactionwatch.errors import DemoFailedError
 from reactionwatch.settings import SettingsError, load_settings
@@ -56,6 +56,7 @@ app.command("status")(status.status)
 app.command("train")(models.train)
 app.command("promote")(models.promote)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(db.app, name="db")
 app.add_typer(expectations.app, name="expectations")
 app.add_typer(quarantine.app, name="quarantine")
 

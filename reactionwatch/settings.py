@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     alerts_hub: str = Field("alerts", description="Event hub that alerts are published to.")
     consumer_group: str = Field("$Default", description="Consumer group the stream reads with.")
     database_url: SecretStr | None = Field(
-        None, description="Database (SQLAlchemy URL). Unset: a SQLite file in the data folder."
+        None, description="URL of a SQLite, PostgreSQL or Azure SQL database. Unset: a SQLite file in the data folder."
     )
     mlflow_tracking_uri: str | None = Field(
         None, description="MLflow tracking server. Unset: a SQLite file in the data folder."

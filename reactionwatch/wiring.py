@@ -13,8 +13,6 @@ from expectations.suite import load_suite
 from models.registry import RegistrySettings
 from models.spikes import SpikeRules
 from reactionwatch.settings import Settings
-from sql.connection import open_engine
-from sql.migrate import ensure_schema
 from streaming.backfill import BackfillSettings
 from streaming.commit import Committer
 from streaming.event_time import EventTime
@@ -26,7 +24,6 @@ __all__ = [
     "alerts_receiver",
     "backfill_settings",
     "connection_of",
-    "database",
     "registry_of",
     "report_sender",
     "stream_settings",
@@ -52,14 +49,6 @@ def registry_of(settings: Settings) -> RegistrySettings:
     """Where models are registered."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     return RegistrySettings(settings.tracking_uri, settings.mlflow_registry_uri, settings.model_name)
-
-
-def database(settings: Settings) -> Engine:
-    """The database, with its tables in place."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(settings.database, pooled=False)
-    ensure_schema(engine)
-    return engine
 
 
 def stream_settings(settings: Settings, *, once: bool, take_over: bool) -> StreamSettings:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import platform
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, event
 
-from sql.errors import UnsupportedDatabaseError
+from sql.errors import StoreRefusedError, StoreUnavailableError, UnsupportedDatabaseError
 
 __all__ = ["encode_token", "find_driver", "prepare_azure_sql"]
 
@@ -28,6 +28,7 @@ _LOGIN_SECONDS = 30
 def prepare_azure_sql(url: URL, program: str) -> tuple[URL, Callable[[Engine], None]]:
     """The URL with what was left unsaid filled in, and what to do to its engine."""
     said = {name.lower() for name in url.query}
+    _driver_manager()
     if "odbc_connect" not in said:
         defaults = {
             "Encrypt": "yes",
@@ -41,7 +42,8 @@ def prepare_azure_sql(url: URL, program: str) -> tuple[URL, Callable[[Engine], N
     signs_in = {"odbc_connect", "authentication", "trusted_connection", "dsn"} & said or url.username is not None
 
     def prepare(engine: Engine) -> None:
-        event.listen(engine, "do_connect", _connect if signs_in else _connect_with_token)
+        event.listen(engine, "do_connect", _connect if signs_in else _TokenSignIn())
+        event.listen(engine, "do_execute", _execute_spelling_nulls)
         event.listen(engine, "connect", _set_up)
 
     return url.set(drivername="mssql+pyodbc"), prepare
@@ -49,14 +51,7 @@ def prepare_azure_sql(url: URL, program: str) -> tuple[URL, Callable[[Engine], N
 
 def find_driver() -> str:
     """Name of the installed driver 18, else path of the file that `mssql-python` brings."""
-    try:
-        import pyodbc
-    except ImportError:
-        raise UnsupportedDatabaseError(
-            "Azure SQL needs unixODBC, which is missing here: install it (Debian, Ubuntu: apt-get install unixodbc)."
-        ) from None
-    pyodbc.pooling = False  # SQLAlchemy pools; a second pool below it would keep temporary tables from being made
-    if _DRIVER in pyodbc.drivers():
+    if _DRIVER in _driver_manager().drivers():
         return _DRIVER
     import mssql_python_odbc
 
@@ -72,6 +67,18 @@ def encode_token(token: str) -> bytes:
     """An access token as the driver's attribute takes it: UTF-16-LE with its length in bytes before it."""
     text = token.encode("utf-16-le")
     return struct.pack("<I", len(text)) + text
+
+
+def _driver_manager() -> Any:
+    """The module `pyodbc`, set up; it must be before the first connection."""
+    try:
+        import pyodbc
+    except ImportError:
+        raise UnsupportedDatabaseError(
+            "Azure SQL needs unixODBC, which is missing here: install it (Debian, Ubuntu: apt-get install unixodbc)."
+        ) from None
+    pyodbc.pooling = False  # SQLAlchemy pools; a second pool below it would keep temporary tables from being made
+    return pyodbc
 
 
 def _flavour() -> str:
@@ -90,13 +97,50 @@ def _connect(_dialect: object, _record: object, _arguments: list[Any], options: 
     options.setdefault("timeout", _LOGIN_SECONDS)
 
 
-def _connect_with_token(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
-    from azure.identity import DefaultAzureCredential
+class _TokenSignIn:
+    """Signs connections in with a token of one credential, which keeps tokens for as long as they last."""
 
-    token = DefaultAzureCredential().get_token(_SCOPE).token
-    arguments[0] = arguments[0].replace(";Trusted_Connection=Yes", "")
-    options.setdefault("timeout", _LOGIN_SECONDS)
-    options["attrs_before"] = {_SQL_COPT_SS_ACCESS_TOKEN: encode_token(token)}
+    def __init__(self) -> None:
+        self._credential: Any = None
+
+    def __call__(self, _dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
+        from azure.core.exceptions import AzureError, ClientAuthenticationError
+        from azure.identity import DefaultAzureCredential
+
+        if self._credential is None:
+            self._credential = DefaultAzureCredential()
+        try:
+            token = self._credential.get_token(_SCOPE).token
+        except ClientAuthenticationError:
+            raise StoreRefusedError(
+                "Entra ID gives no token for Azure SQL: sign in (az login, or an identity for this machine), or name a "
+                "user in the database URL. Nothing is lost."
+            ) from None
+        except AzureError:
+            raise StoreUnavailableError(
+                "Entra ID cannot be reached for a token: check the network, then start again. Nothing is lost."
+            ) from None
+        arguments[0] = arguments[0].replace(";Trusted_Connection=Yes", "")
+        options.setdefault("timeout", _LOGIN_SECONDS)
+        options["attrs_before"] = {_SQL_COPT_SS_ACCESS_TOKEN: encode_token(token)}
+
+
+def _execute_spelling_nulls(cursor: Any, statement: str, parameters: Sequence[Any], _context: object) -> bool:
+    """Write NULL into the statement where a parameter has no value; whether that was necessary.
+
+    For such a parameter the driver asks the server which type it has. Where that cannot be told (temporary tables,
+    INSERT … SELECT) the question fails, which on some servers quietly ends the transaction.
+    """
+    if None not in parameters:
+        return False
+    texts = statement.split("?")  # values are never part of our statements, so that every "?" stands for one
+    marks = ["NULL" if value is None else "?" for value in parameters]
+    if len(texts) != len(marks) + 1:
+        return False
+    cursor.setinputsizes(None)  # they were for all parameters; by itself the driver goes by the values
+    spelled = "".join(text + mark for text, mark in zip(texts, [*marks, ""], strict=True))
+    cursor.execute(spelled, [value for value in parameters if value is not None])
+    return True
 
 
 def _set_up(dbapi_connection: Any, _record: object) -> None:

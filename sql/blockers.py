@@ -94,12 +94,13 @@ def _still_locked(engine: Engine, holders: list[int], *, end: bool) -> StoreUnav
     kind = "process" if engine.dialect.name == "sqlite" else "database session"
     who = f"{kind} {', '.join(map(str, holders))}" if holders else f"another {kind}"
     if engine.dialect.name == "sqlite":
-        remedy = f"end it (kill {' '.join(map(str, holders)) or 'PID'})"
+        remedy = f"End it (kill {' '.join(map(str, holders)) or 'PID'}), then start again."
+    elif end:
+        remedy = "End it in the database, then start again."
     else:
-        remedy = "end it in the database" if end else "start with --take-over, which ends it"
+        remedy = "Start again with --take-over, which ends it."
     return StoreUnavailableError(
-        f"The database stays locked by {who}, which may be stopped in the middle of a write: {remedy}, "
-        "then start again. Nothing is lost."
+        f"The database stays locked by {who}, which may be stopped in the middle of a write. {remedy} Nothing is lost."
     )
 
 

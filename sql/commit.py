@@ -155,10 +155,26 @@ class CommitTransaction:
         return until
 
     def candidates(
-        self, widths_ms: Sequence[int], closing: Mapping[int, ClosingSpan], *, min_cases: int, baseline_windows: int
+        self,
+        widths_ms: Sequence[int],
+        closing: Mapping[int, ClosingSpan],
+        *,
+        min_cases: int,
+        baseline_windows: int,
+        min_age: int = 0,
     ) -> list[Candidates]:
-        """Touched and closing windows of `widths_ms` with at least `min_cases` cases, and the history rules need."""
-        return fetch_candidates(self._connection, widths_ms, closing, min_cases, baseline_windows)
+        """Touched and closing windows of `widths_ms` with at least `min_cases` cases, and the history rules need.
+
+        No rule judges windows that begin fewer than `min_age` widths after the first report; they are left out.
+        """
+        return fetch_candidates(
+            self._connection,
+            widths_ms,
+            closing,
+            min_cases=min_cases,
+            min_age=min_age,
+            baseline_windows=baseline_windows,
+        )
 
     def save_spikes(self, rows: Sequence[SpikeRow], *, rules: str, rules_version: str) -> None:
         """Keep findings; one found again gets its newest numbers but keeps when it was found. None is withdrawn."""

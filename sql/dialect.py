@@ -9,7 +9,8 @@ Staging tables are temporary on every database: `#name` is what T-SQL asks for a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -33,10 +34,12 @@ from sqlalchemy import (
     literal,
     select,
     text,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
@@ -52,6 +55,7 @@ __all__ = [
     "create_staging",
     "empty",
     "insert_absent",
+    "is_staged",
     "load",
     "lower_pairs",
     "replace_rows",
@@ -88,9 +92,11 @@ def load(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) ->
         return
     rows = _bound(connection, table, rows)
     if connection.dialect.name == "postgresql":
-        _copy(connection, table, rows)
+        with _errors_as_usual(connection):
+            _copy(connection, table, rows)
     elif connection.dialect.name == "mssql":
-        _execute_parameter_arrays(connection, table, rows)
+        with _errors_as_usual(connection):
+            _execute_parameter_arrays(connection, table, rows)
     else:
         connection.exec_driver_sql(_insert_text(connection, table), [tuple(row) for row in rows])
 
@@ -170,6 +176,14 @@ def replace_rows(
         )
 
 
+def is_staged(connection: Connection, table: Table, staged: Table) -> ColumnElement[bool]:
+    """Whether a row of `table`, in UPDATE or DELETE, is one whose key is in the temporary table `staged`."""
+    key = staged.primary_key.columns
+    if connection.dialect.name == "sqlite":
+        return tuple_(*(table.c[column.name] for column in key)).in_(select(*key))
+    return exists().where(*(table.c[column.name] == column for column in key))
+
+
 def confirm_open(connection: Connection) -> None:
     """Make sure that the server has not ended the transaction behind our back: T-SQL would go on outside it."""
     if connection.dialect.name == "mssql" and not connection.scalar(text("SELECT @@TRANCOUNT")):
@@ -231,18 +245,50 @@ def _insert_where_not_exists(connection: Connection, table: Table, rows: Select[
 def _bound(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
     """The rows as the driver takes them: what the column types do to values on their way to the database."""
     dialect = connection.dialect
-    processors = [
+    processors: list[tuple[int, Callable[[Any], Any]]] = [
         (place, processor)
         for place, column in enumerate(table.columns)
         if (processor := column.type.dialect_impl(dialect).bind_processor(dialect)) is not None
     ]
+    if dialect.name == "mssql":
+        processors += [
+            (place, _fitting(column.type.length))
+            for place, column in enumerate(table.columns)
+            if isinstance(column.type, String) and column.type.length
+        ]
     if not processors:
         return rows
     bound = [list(row) for row in rows]
-    for place, processor in processors:
+    for place, process in processors:
         for row in bound:
-            row[place] = processor(row[place])
+            row[place] = process(row[place])
     return bound
+
+
+def _fitting(length: int) -> Callable[[str | None], str | None]:
+    """Cuts texts to `length` as T-SQL counts: in units of UTF-16, two for a character beyond the basic plane."""
+
+    def cut(text: str | None) -> str | None:
+        if text is None or 2 * len(text) <= length:
+            return text
+        units = text.encode("utf-16-le")
+        return text if len(units) <= 2 * length else units[: 2 * length].decode("utf-16-le", "ignore")
+
+    return cut
+
+
+@contextmanager
+def _errors_as_usual(connection: Connection) -> Iterator[None]:
+    """What the driver raises while we use it directly is raised as SQLAlchemy does; the connection is given up."""
+    driver = connection.dialect.loaded_dbapi
+    try:
+        yield
+    except driver.Error as error:
+        lost = connection.dialect.is_disconnect(error, connection.connection, None)
+        connection.invalidate(error)
+        raise DBAPIError.instance(
+            None, None, error, driver.Error, connection_invalidated=lost, dialect=connection.dialect
+        ) from error
 
 
 def _insert_text(connection: Connection, table: Table) -> str:
@@ -260,11 +306,18 @@ def _copy(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -
 
 
 def _execute_parameter_arrays(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-    """pyodbc's `fast_executemany`, with the types told: the driver cannot ask the server about temporary tables."""
-    cursor: Any = connection.connection.cursor()
+    """pyodbc's `fast_executemany`, with the types told and outside of any transaction.
+
+    The driver asks the server for the types all the same. About a temporary table that fails, which is ignored, but
+    on some servers it would end the transaction.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    cursor = driver.cursor()
     cursor.fast_executemany = True
     cursor.setinputsizes([_odbc_type(column.type) for column in table.columns])
+    driver.autocommit = True
     cursor.executemany(_insert_text(connection, table), rows)
+    driver.autocommit = False
     cursor.close()
 
 

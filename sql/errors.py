@@ -8,18 +8,22 @@
     ├── FencedError                another stream has taken over: this one must stop
     ├── PositionError              the range does not follow the stored position: a gap, or no position at all
     ├── AccountingError            rows written do not add up: a defect, nothing was committed
-    └── KeyCollisionError          two different names share a 64-bit key
+    ├── KeyCollisionError          two different names share a 64-bit key
+    └── NotFiniteError             a number to be stored is NaN or infinite: a defect, nothing was committed
 
 No message carries report text.
 """
 
 from __future__ import annotations
 
+from sqlalchemy.exc import DontWrapMixin
+
 __all__ = [
     "AccountingError",
     "FencedError",
     "KeyCollisionError",
     "LeaseHeldError",
+    "NotFiniteError",
     "PositionError",
     "StoreError",
     "StoreRefusedError",
@@ -62,3 +66,7 @@ class AccountingError(StoreError):
 
 class KeyCollisionError(StoreError):
     """Two different names share one 64-bit key; neither may be counted as the other."""
+
+
+class NotFiniteError(StoreError, DontWrapMixin):
+    """A number to be stored is NaN or infinite."""

@@ -33,7 +33,8 @@ _POSTGRESQL_START = ("starting up", "shutting down", "too many clients", "recove
 _MSSQL_COLLISIONS = frozenset({1205, 1222, 2601, 2627, 3960})
 _MSSQL_AWAY = frozenset(
     {926, 4060, 40197, 40501, 40613, 49918, 49919, 49920, 4221, 615}  # Microsoft's list
-    | {20, 64, 233, 10053, 10054, 10060, 10928, 10929, 40143, 40166, 40540}  # connection cut, resource limits
+    | {20, 64, 233, 596, 6005, 10053, 10054, 10060}  # connection cut, session ended, server going down
+    | {701, 1204, 8645, 10928, 10929, 40143, 40166, 40540}  # resource limits
     | {1105, 3906, 9002, 40544}  # full or read-only for now
 )
 _MSSQL_AWAY_STATES = ("08", "HYT0")
@@ -146,7 +147,9 @@ def _of_pyodbc(orig: object) -> Failure:
 
 
 def _mssql_codes(orig: object) -> set[int]:
-    return {int(code) for code in re.findall(r"\((\d+)\)", " ".join(str(a) for a in getattr(orig, "args", ())[1:]))}
+    """The server's numbers in "[state] text (number) (function)"; other numbers in brackets may be values of a row."""
+    said = " ".join(str(argument) for argument in getattr(orig, "args", ())[1:])
+    return {int(number) for number in re.findall(r"\((\d+)\)(?= \(SQL\w+\)|; \[|$)", said)}
 
 
 def _odbc_state(orig: object) -> str:
@@ -163,7 +166,7 @@ def cause_of(error: DBAPIError) -> str:
         case "pyodbc":
             codes, said = _mssql_codes(orig), " ".join(str(a) for a in getattr(orig, "args", ())[1:])
             code = " ".join([_odbc_state(orig), *map(str, sorted(codes))])
-            speaks_of_rows = not codes <= _MSSQL_AWAY | _MSSQL_ABOUT_THE_DATABASE
+            speaks_of_rows = not codes or not codes <= _MSSQL_AWAY | _MSSQL_ABOUT_THE_DATABASE
         case _:
             code = getattr(orig, "sqlstate", None) or name
             speaks_of_rows = not code.startswith((*_POSTGRESQL_AWAY, *_POSTGRESQL_ABOUT_THE_DATABASE, name))

@@ -42,7 +42,7 @@ def _copied(table: Table, *, without: tuple[str, ...]) -> Iterator[Column[object
             yield Column(column.name, column.type)
 
 
-_OF_THE_TASK = ("sequence", "receipt_id", "model_version", "suite_version", "stored_at")
+_OF_THE_TASK = ("sequence", "receipt_id", "model_version", "suite_version", "stored_at", "pruned_at")
 
 stage_report = Table(
     "#stage_report",

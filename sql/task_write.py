@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, Join, Table, and_, case, func, insert, literal, select, union_all, update
+from sqlalchemy import Engine, Join, Table, and_, case, func, insert, literal, select, true, union_all, update
 from sqlalchemy.engine import Connection
 
 from sql.clock import utc_now
@@ -206,7 +206,7 @@ def _insert_reports(connection: Connection, batch: TaskBatch, receipt_id: int) -
             literal(batch.suite_version).label("suite_version"),
             literal(utc_now()).label("stored_at"),
         )
-        .where(stage_report.c.is_first.is_(True))
+        .where(stage_report.c.is_first == true())
         .order_by(stage_report.c.case_key, stage_report.c.version)
     )
     insert_absent(connection, safety_report, rows)

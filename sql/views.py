@@ -1,14 +1,16 @@
 """What analysts read: views over folded receipts, so that events, counts and alerts always agree.
 
+Databases take down the columns that `*` means when a view is made; `sql.migrate` makes all of them anew whenever
+tables change.
+
 Ages above 89 are shown as 90, as is usual where single patients must not be told apart.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import text
-from sqlalchemy.engine import Connection
+from collections.abc import Iterator
 
-__all__ = ["VIEWS", "create_views"]
+__all__ = ["VIEWS", "create_views", "drop_views"]
 
 VIEWS: dict[str, str] = {
     "FoldedReport": """
@@ -24,13 +26,13 @@ VIEWS: dict[str, str] = {
     "PatientAdverseEventReport": """
         SELECT r.safetyreportid,
                r.transmissiondate AS transmissiondate_converted,
-               CASE WHEN r.age_whole_years > 89 THEN 90 ELSE r.age_whole_years END AS patientonsetage,
-               r.sex AS patientsex,
+               CAST(CASE WHEN r.age_whole_years > 89 THEN 90 ELSE r.age_whole_years END AS INTEGER) AS patientonsetage,
+               CAST(r.sex AS INTEGER) AS patientsex,
                reaction.name AS reactionmeddrapt,
                drug.name AS drug_name,
-               rd.characterization AS drug_characterization,
+               CAST(rd.characterization AS INTEGER) AS drug_characterization,
                rd.indication AS drug_indication,
-               COALESCE(reaction.is_overdose, 0) AS is_overdose
+               CAST(COALESCE(reaction.is_overdose, 0) AS {bit}) AS is_overdose
         FROM LatestReport r
         JOIN report_drug rd ON rd.case_key = r.case_key AND rd.version = r.version
         JOIN report_reaction rr ON rr.case_key = r.case_key AND rr.version = r.version
@@ -85,12 +87,20 @@ VIEWS: dict[str, str] = {
         JOIN drug ON drug.drug_id = s.drug_id
         JOIN reaction ON reaction.reaction_id = s.reaction_id""",
 }
-"""View names and their SELECT, in the order in which they build on each other. Constants, no user text."""
+"""View names and their SELECT, in the order in which they build on each other. Constants, no user text.
+
+`{bit}` stands for the type of a yes or no.
+"""
 
 
-def create_views(connection: Connection) -> None:
-    """Put every view in place as defined here, in the caller's transaction."""
+def drop_views() -> Iterator[str]:
+    """Statements that take every view away, each to be sent alone."""
     for name in reversed(VIEWS):
-        connection.execute(text(f"DROP VIEW IF EXISTS {name}"))
+        yield f"DROP VIEW IF EXISTS {name}"
+
+
+def create_views(dialect: str) -> Iterator[str]:
+    """Statements that make every view in the SQL of `dialect`, each to be sent alone."""
+    bit = "BIT" if dialect == "mssql" else "SMALLINT"
     for name, query in VIEWS.items():
-        connection.execute(text(f"CREATE VIEW {name} AS {query}"))
+        yield f"CREATE VIEW {name} AS {query.replace('{bit}', bit)}"

@@ -88,6 +88,7 @@ class Committer:
             closing,
             min_cases=self.rules.min_cases,
             baseline_windows=self.rules.baseline_windows,
+            min_age=self.rules.warmup_windows,
         ):
             evaluation = zscore(candidates.counts, self.rules)
             stages = self._stages(candidates, closing.get(candidates.width_ms), tx.closed_until_ms(candidates.width_ms))

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from postgresql import PostgresServer
+from tsql.driver import PREPARE_DATABASE, standing_in
 
 from sql.connection import open_engine
 from sql.migrate import upgrade
@@ -19,8 +20,9 @@ from sql.schema import metadata
 __all__ = ["BACKENDS", "Databases"]
 
 MSSQL_URL = os.environ.get("REACTIONWATCH_TEST_MSSQL_URL")
-BACKENDS = ("sqlite", "postgresql", *(("mssql",) if MSSQL_URL else ()))
-"""T-SQL is tested where a URL of an empty database names it; its tables are made anew."""
+BACKENDS = ("sqlite", "postgresql", "tsql-stand-in", *(("mssql",) if MSSQL_URL else ()))
+"""T-SQL goes through a stand-in that runs it on PostgreSQL (see `tsql.driver`), and to SQL Server where a URL of an
+empty database names one."""
 
 
 class Databases:
@@ -53,6 +55,9 @@ class Databases:
         elif backend == "postgresql":
             with self.postgresql.database("template_store") as name:
                 yield self.postgresql.url(name)
+        elif backend == "tsql-stand-in":
+            with standing_in(), self.postgresql.database(self._tsql_template()) as name:
+                yield self._tsql_url(name)
         else:
             assert MSSQL_URL is not None
             self._clear_mssql(MSSQL_URL)
@@ -69,6 +74,18 @@ class Databases:
         path = self._folder / "template.db"
         self._prepare(f"sqlite:///{path}")
         return path
+
+    @cache  # noqa: B019
+    def _tsql_template(self) -> str:
+        name = "template_tsql"
+        self.postgresql.admin(f"CREATE DATABASE {name}")
+        for statement in PREPARE_DATABASE:
+            self.postgresql.admin(statement, name)
+        self._prepare(self._tsql_url(name))
+        return name
+
+    def _tsql_url(self, database: str) -> str:
+        return f"mssql://postgres:any@127.0.0.1:{self.postgresql.port}/{database}"
 
     @cache  # noqa: B019
     def _prepare(self, url: str) -> None:

@@ -66,9 +66,9 @@ class PostgresServer:
         """URL of one of its databases."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
-    def admin(self, statement: str) -> None:
+    def admin(self, statement: str, database: str = "postgres") -> None:
         """Run a statement outside any transaction."""
-        with psycopg.connect(self.url(), autocommit=True) as connection:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
 
     @contextmanager

@@ -109,11 +109,12 @@ def backfill(
     Counts go by the receipt date (with its time of day where it has one), else the receive date. Nothing is judged
     or alerted. Running it again with the same file stores nothing twice; interrupted, it goes on where it was.
     """
-    from reactionwatch.wiring import backfill_settings, database
+    from reactionwatch.database import open_database
+    from reactionwatch.wiring import backfill_settings
     from streaming.backfill import backfill as backfill_file
 
     settings = load_settings()
-    engine = database(settings)
+    engine = open_database(settings)
     progress = Progress()
     seen = 0
 

@@ -27,10 +27,10 @@ def list_command(
     json_output: Annotated[bool, typer.Option("--json", help="Print as JSON on standard output.")] = False,
 ) -> None:
     """List quarantined reports: where each came from and why it is there, never what it says."""
-    from reactionwatch.wiring import database
+    from reactionwatch.database import open_database
     from sql.quarantine import list_quarantined
 
-    rows = list_quarantined(database(load_settings()), limit)
+    rows = list_quarantined(open_database(load_settings()), limit)
     if json_output:
         print_json([vars(row) for row in rows])
         return

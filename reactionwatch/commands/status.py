@@ -18,10 +18,10 @@ def status(
     json_output: Annotated[bool, typer.Option("--json", help="Print as JSON on standard output.")] = False,
 ) -> None:
     """Show what was received and what became of it; exit 1 when a report is unaccounted for."""
-    from reactionwatch.wiring import database
+    from reactionwatch.database import open_database
     from sql.accounting import account
 
-    found = account(database(load_settings()))
+    found = account(open_database(load_settings()))
     if json_output:
         print_json(vars(found))
     else:

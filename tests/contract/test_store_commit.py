@@ -187,6 +187,8 @@ def test_history_skipped_by_a_backfill_is_not_judged_again(engine: Engine, lease
 
 def test_no_statement_scans_what_grows(engine: Engine, lease: Lease) -> None:
     """SQLite must drive every join from the staging tables, never from a table that grows with the reports."""
+    if engine.dialect.name != "sqlite":
+        pytest.skip("reads SQLite's query plans")
     write_task(engine, batch(lease, [accepted(0, report("0"))]))
     fold(engine, lease)  # a width kept for the first time counts what is stored: that one may scan
     statements: list[tuple[str, object, bool]] = []

@@ -37,7 +37,7 @@ def everything(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
         "pairs": rows(engine, "SELECT case_key, drug_id, reaction_id, event_ms FROM case_pair ORDER BY 1, 2, 3"),
         "deltas": rows(
             engine,
-            "SELECT drug_id, reaction_id, event_ms, SUM(delta) FROM window_delta GROUP BY 1, 2, 3 "
+            "SELECT drug_id, reaction_id, event_ms, SUM(delta) FROM window_delta GROUP BY drug_id, reaction_id, event_ms "
             "HAVING SUM(delta) <> 0 ORDER BY 1, 2, 3",
         ),
         "quarantine": rows(
@@ -135,11 +135,17 @@ def test_two_names_with_one_key_are_refused(engine: Engine, lease: Lease) -> Non
         write_task(engine, batch(lease, [accepted(0, report("1"))]))
 
 
+LOSE_QUARANTINED = {
+    "sqlite": "CREATE TRIGGER lose BEFORE INSERT ON quarantined_report BEGIN SELECT RAISE(IGNORE); END",
+    "postgresql": "CREATE RULE lose AS ON INSERT TO quarantined_report DO INSTEAD NOTHING",
+}
+
+
 def test_rows_that_do_not_add_up_are_not_committed(engine: Engine, lease: Lease) -> None:
+    if engine.dialect.name not in LOSE_QUARANTINED:
+        pytest.skip("no way to lose rows behind the store's back is known for this database")
     with engine.begin() as connection:
-        connection.execute(
-            text("CREATE TRIGGER lose BEFORE INSERT ON quarantined_report BEGIN SELECT RAISE(IGNORE); END")
-        )
+        connection.execute(text(LOSE_QUARANTINED[engine.dialect.name]))
     with pytest.raises(AccountingError, match="nothing was committed"):
         write_task(engine, batch(lease, [refused(0), accepted(1, report("1"))]))
     assert rows(engine, "SELECT COUNT(*) FROM safety_report") == [(0,)]

@@ -1,0 +1,197 @@
+"""The store in T-SQL: what it sends, word for word, and what only SQL Server does.
+
+Everything else is in the other tests of this folder, which run on T-SQL as well.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from builders import T0, accepted, batch, refused, report
+from databases import BACKENDS, Databases
+from sqlalchemy import Connection, Engine, event, select, text
+from sqlglot import exp
+from tsql.driver import SENT
+from tsql.translation import parsed
+
+from models.spikes import SpikeRules
+from sql.accounting import account
+from sql.connection import open_engine
+from sql.errors import StoreUnavailableError
+from sql.outbox import SqlOutbox
+from sql.positions import Lease, beat, positions, release, take_over
+from sql.quarantine import list_quarantined
+from sql.retry import Failure, failure_of
+from sql.schema import drug, ingest_task
+from sql.staging import Accepted
+from sql.task_write import write_task
+from streaming.commit import Committer
+
+GOLDEN = Path(__file__).parent.parent / "data" / "tsql_statements.sql"
+RENEW = "REACTIONWATCH_RENEW_TSQL"
+HEAD = f"""\
+-- Every T-SQL statement of the store's work, but for its tables (sql/azure/schema.sql). Written by a test:
+-- {RENEW}=1 pytest tests/contract/test_store_tsql.py -k word_for_word
+"""
+HUB = "test/reports"
+WIDTH = 30_000
+PAIR = ("IBUPROFEN", "NAUSEA")
+OTHERS = [("IBUPROFEN", "RASH"), ("ASPIRIN", "NAUSEA"), ("ASPIRIN", "FEVER")]
+
+
+@pytest.fixture(
+    params=[backend for backend in BACKENDS if "sql" in backend and backend not in ("sqlite", "postgresql")]
+)
+def database_url(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
+    with databases.fresh(request.param) as url:
+        yield url
+
+
+@pytest.fixture
+def lease(engine: Engine) -> Lease:
+    return take_over(engine, HUB, 1, {"0": 0, "1": 0})
+
+
+def work_through_everything(engine: Engine) -> None:
+    """Every function of the store with everything that can become of a report, a window and an alert."""
+    take_over(engine, HUB, 1, {"0": 0})
+    lease = take_over(engine, HUB, 1, {"0": 0, "1": 0}, force=True)
+    committer = Committer(engine, lease, (WIDTH, 4 * WIDTH), SpikeRules())
+    sequence = 0
+    for window in range(24):
+        cases = [PAIR] * 30 if window == 20 else []
+        events: list[Accepted] = []
+        for pair in (*cases, *[PAIR, *OTHERS] * 2):
+            events.append(
+                accepted(sequence, report(f"{sequence}", pairs=[pair]), T0 + window * WIDTH + sequence % WIDTH)
+            )
+            sequence += 1
+        write_task(engine, batch(lease, events))
+        committer.run(T0 + (window + 1) * WIDTH)
+    now = T0 + 24 * WIDTH
+    strange = Accepted(0, now, now, b"{}", report("strange"), 0.93, 2, ("age_years",), ("late",))
+    mixed = [strange, refused(1), accepted(2, report("1", content="other")), accepted(3, report("2", version=2), T0)]
+    write_task(engine, batch(lease, mixed, partition="1"))
+    write_task(engine, batch(lease, [*mixed[2:], refused(4)], partition="1"))
+    for minutes in range(20):
+        committer.run(T0 + 24 * WIDTH + minutes * 60_000)
+    write_task(engine, batch(lease, [accepted(5, report("99"))], partition="1"))
+    committer.run_backfill()
+    outbox = SqlOutbox(engine)
+    outbox.mark_sent([message.outbox_id for message in outbox.pending(3)])
+    assert outbox.sent_count() == 3  # opened, closed, and an unusual report
+    account(engine)
+    assert account(engine, HUB).unaccounted == 0
+    assert len(list_quarantined(engine, 10)) == 3
+    with engine.begin() as connection:
+        assert positions(connection, HUB, 1)["1"] == 6
+        beat(connection, lease)
+    release(engine, lease)
+
+
+def test_every_statement_is_known_word_for_word(engine: Engine) -> None:
+    if engine.url.username != "postgres":
+        pytest.skip("only the stand-in tells what it was sent")
+    with engine.begin():
+        pass  # what SQLAlchemy asks a server when it first meets it is no statement of ours
+    SENT.clear()
+    work_through_everything(engine)
+    statements = sorted({re.sub(r"\(\?(, \?)+\)", "(?, …)", " ".join(sent.split())) for sent in SENT})
+    found = HEAD + "".join(f"\n{statement}\nGO\n" for statement in statements)
+    if os.environ.get(RENEW):
+        GOLDEN.write_text(found, encoding="utf-8")
+    assert found == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_every_statement_is_understood_by_a_parser_of_t_sql() -> None:
+    statements = GOLDEN.read_text(encoding="utf-8").removeprefix(HEAD).replace("…", "?").split("\nGO\n")
+    assert len(statements) > 50
+    for statement in filter(str.strip, statements):
+        assert isinstance(parsed(statement.strip()), (exp.Query, exp.DML, exp.Create, exp.Set)), statement
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def blocked(connection: Connection) -> bool:
+    return bool(connection.scalar(text("SELECT COUNT(*) FROM sys.sysprocesses WHERE blocked = @@SPID")))
+
+
+def test_a_row_that_another_transaction_inserted_meanwhile_is_found_when_the_task_is_run_again(
+    engine: Engine, lease: Lease
+) -> None:
+    failures: list[Failure] = []
+    event.listen(engine, "handle_error", lambda context: failures.append(failure_of(context.sqlalchemy_exception)))
+    task = threading.Thread(target=write_task, args=(engine, batch(lease, [accepted(0, report("1"))])))
+    with engine.connect() as other:
+        names = report("1").drugs
+        other.execute(drug.insert().values(drug_id=_key(names[0].name), name=names[0].name))
+        task.start()
+        until(lambda: blocked(other))
+        other.commit()
+    task.join(60)
+    assert failures == [Failure.COLLISION]
+    assert account(engine).stored == 1
+
+
+def _key(name: str | None) -> int:
+    from sql.keys import name_key
+
+    assert name is not None
+    return name_key(name)
+
+
+def test_a_session_frozen_in_a_transaction_is_ended_at_a_takeover(engine: Engine, lease: Lease) -> None:
+    with engine.connect() as frozen:
+        beat(frozen, lease)
+        assert take_over(engine, HUB, 1, {"0": 0}, force=True).epoch > lease.epoch
+        frozen.invalidate()
+
+
+def test_a_transaction_that_the_server_has_ended_is_not_taken_for_stored(engine: Engine, lease: Lease) -> None:
+    def end_it(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement == "SELECT @@TRANCOUNT":
+            connection.connection.rollback()
+
+    event.listen(engine, "before_cursor_execute", end_it)
+    with pytest.raises(StoreUnavailableError, match="nothing of it was stored"):
+        write_task(engine, batch(lease, [accepted(0, report("1"))]))
+    event.remove(engine, "before_cursor_execute", end_it)
+    with engine.connect() as connection:
+        assert connection.scalars(select(ingest_task.c.receipt_id)).all() == []
+
+
+def test_names_beyond_the_basic_plane_are_cut_to_what_the_column_holds(engine: Engine, lease: Lease) -> None:
+    write_task(engine, batch(lease, [accepted(0, report("1", pairs=[("\N{PILL}" * 500, "NAUSEA")]))]))
+    with engine.connect() as connection:
+        assert connection.scalars(select(drug.c.name)).all() == ["\N{PILL}" * 250]
+
+
+def test_a_long_body_comes_back_as_it_was(engine: Engine, lease: Lease) -> None:
+    body = bytes(range(256)) * 100
+    write_task(engine, batch(lease, [refused(0, body=body)]))
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT body FROM quarantined_report")) == body
+    assert [row.size for row in list_quarantined(engine, 1)] == [len(body)]
+
+
+def test_names_that_differ_in_case_only_are_two_names(engine: Engine, lease: Lease) -> None:
+    with engine.begin() as connection:
+        connection.execute(drug.insert().values(drug_id=1, name="Aspirin"))
+        assert connection.scalar(select(drug.c.drug_id).where(drug.c.name == "ASPIRIN")) is None
+
+
+def test_a_url_of_another_database_on_the_server_is_another_database(database_url: str) -> None:
+    engine = open_engine(database_url, pooled=False)
+    take_over(engine, HUB, 1, {"0": 0})
+    engine.dispose()
