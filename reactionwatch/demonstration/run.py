@@ -29,6 +29,7 @@ from generator.stream import GeneratedReport, demo_spikes, history, stream
 from generator.truth import Truth
 from models import registry
 from models.forest import train
+from reactionwatch.database import open_database
 from reactionwatch.demonstration.judge import DemoSummary, judge
 from reactionwatch.errors import DemoFailedError
 from reactionwatch.settings import Settings
@@ -36,7 +37,6 @@ from reactionwatch.training import generated_reports
 from reactionwatch.wiring import (
     alerts_receiver,
     backfill_settings,
-    database,
     registry_of,
     report_sender,
     stream_settings,
@@ -148,7 +148,7 @@ class _Demo:
             raise DemoFailedError(f"The demo's {part} stopped: {error}") from error
         if not self._streamed:
             raise DemoFailedError("Stopped before the stream was running, so there is nothing to judge yet.")
-        engine = database(self._settings)
+        engine = open_database(self._settings)
         return judge(
             sent=self._sent,
             backfilled=self._backfilled,
@@ -177,7 +177,7 @@ class _Demo:
         with past.open("wb") as target:
             for report in history(self._factory, rate=self._options.rate, until=started, length_s=_HISTORY_SECONDS):
                 target.write(report.body + b"\n")
-        engine = database(self._settings)
+        engine = open_database(self._settings)
         result = backfill(engine, past, backfill_settings(self._settings, engine), self._stop, lambda _: None)
         engine.dispose()
         self._backfilled = result.received
@@ -243,7 +243,7 @@ class _Demo:
 
     def _read_last_alerts(self) -> None:
         """Let the officer read what the relay sent last."""
-        told = SqlOutbox(database(self._settings)).sent_count()
+        told = SqlOutbox(open_database(self._settings)).sent_count()
         deadline = time.monotonic() + 30.0
         while len(self._notices) < told and time.monotonic() < deadline and self._failure is None:
             time.sleep(0.1)

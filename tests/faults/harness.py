@@ -96,8 +96,9 @@ def run(order: Order) -> int:
         with ExitStack() as stack:
             if order.attempts:
                 stack.enter_context(stamina.set_testing(True, attempts=order.attempts))
-            unit = stack.enter_context(_Faults(engine, order).active())
-            _Stream(engine, order, unit).run()
+            faults = _Faults(order)
+            stack.enter_context(at_every_point(engine, faults.reached))
+            _Stream(engine, order, faults.new_unit).run()
     except StoreError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
@@ -160,24 +161,18 @@ class _File:
 class _Faults:
     """Does what an order says at the point it says."""
 
-    def __init__(self, engine: Engine, order: Order) -> None:
-        self._engine = engine
+    def __init__(self, order: Order) -> None:
         self._order = order
         self._seen = 0
         self._trace = Path(order.trace).open("a", encoding="utf-8", buffering=1) if order.trace else None
         self._next_cut = 0
         self._in_unit = 0
 
-    def active(self) -> Any:
-        stack = ExitStack()
-        stack.enter_context(at_every_point(self._engine, self._reached))
-        stack.push(lambda *_: None)
-        return _Entered(stack, self._new_unit)
-
-    def _new_unit(self) -> None:
+    def new_unit(self) -> None:
+        """Another transaction begins, or several that are run again together."""
         self._next_cut = self._in_unit = 0
 
-    def _reached(self, point: int, statement: str, connection: Any) -> None:
+    def reached(self, point: int, statement: str, connection: Any) -> None:
         statement, after = " ".join(statement.split()), bool(point % 2)
         if self._trace is not None:
             self._trace.write(f"{'after' if after else 'before'}\t{statement}\n")
@@ -206,18 +201,6 @@ class _Faults:
                 other.execute("SELECT pg_terminate_backend(%s, 10000)", [connection.info.backend_pid])
         else:
             os.kill(os.getpid(), signal.SIGKILL if action == "kill" else signal.SIGSTOP)
-
-
-@dataclass(frozen=True)
-class _Entered:
-    stack: ExitStack
-    value: Callable[[], None]
-
-    def __enter__(self) -> Callable[[], None]:
-        return self.value
-
-    def __exit__(self, *error: Any) -> None:
-        self.stack.close()
 
 
 def _shorten(order: Order) -> None:
