@@ -77,8 +77,9 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)sZ %(levelname)s %(message)s")
     for ours in ("streaming", "alerts", "eventhubs", "models"):
         logging.getLogger(ours).setLevel(logging.INFO)
-    for noisy in ("azure", "mlflow", "py4j", "great_expectations", "alembic"):
+    for noisy in ("azure", "mlflow", "great_expectations", "alembic"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # logs whatever it then raises
     stamina.instrumentation.set_on_retry_hooks([_say_retry])
     try:
         app()

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from alerts.alert import SpikeFinding
+from alerts.alert import Alert, SpikeFinding
 from alerts.cloudevent import to_cloudevent
 from alerts.policy import AlertChange, decide
 from models.spikes import Evaluation, SpikeRules, close_verdict, open_verdict, zscore
 from sql.candidates import Candidates, ClosingSpan
 from sql.clock import now_ms
-from sql.commit import CommitTransaction, Folded, SpikeRow, commit
+from sql.commit import CommitTransaction, Folded, SpikeRow, ToldChange, commit
 from sql.positions import Lease
 from sql.retry import persistently
 from streaming.alert_rows import alert_from_row, row_from_alert, unusual_from_row
@@ -160,31 +160,25 @@ class Committer:
             new_id=lambda: str(uuid.uuid4()),
             silenced=silenced,
         )
-        for change in changes:
-            self._keep(tx, change, at)
+        tx.save_alerts([row_from_alert(change.alert) for change in changes])
+        tx.record_changes([self._told(tx, change, at) for change in changes if change.publish])
         return changes
 
-    def _keep(self, tx: CommitTransaction, change: AlertChange, at_ms: int) -> None:
+    def _told(self, tx: CommitTransaction, change: AlertChange, at_ms: int) -> ToldChange:
         alert, previous = change.alert, change.previous
-        row = row_from_alert(alert)
-        tx.save_alert(row)
-        if not change.publish:
-            return
         if alert.drug_id is not None and alert.reaction_id is not None:
             cases = tx.cases_of(alert.drug_id, alert.reaction_id, alert.since, alert.last_alarm_end)
         else:
             cases = [(alert.case_key or 0, alert.safetyreportid or "")]
-        tx.record_change(
-            row,
-            change=change.change,
-            previous=f"{previous.status}, revision {previous.revision}, {previous.cases} cases" if previous else None,
-            who="reactionwatch",
-            cases=[key for key, _ in cases],
-        )
-        tx.enqueue(
+        return ToldChange(
             outbox_id=str(uuid.uuid4()),
             alert_id=alert.alert_id,
             revision=alert.revision,
+            change=change.change,
+            who="reactionwatch",
+            old=_state(previous) if previous is not None else None,
+            new=_state(alert),
+            cases=[key for key, _ in cases],
             body=to_cloudevent(
                 change,
                 source=f"reactionwatch://{self.lease.hub}",
@@ -193,6 +187,10 @@ class Committer:
             ),
             created_ms=at_ms,
         )
+
+
+def _state(alert: Alert) -> str:
+    return f"{alert.status}, revision {alert.revision}, {alert.cases} cases"
 
 
 def _subset(evaluation: Evaluation, mask: NDArray[np.bool_]) -> Evaluation:

@@ -28,15 +28,21 @@ def heartbeat(engine: Engine, lease: Lease, on_lost: Callable[[Exception], None]
     stop = threading.Event()
 
     def run() -> None:
+        away = False
         while not stop.wait(LEASE_SECONDS / 5):
             try:
                 with engine.begin() as connection:
                     beat(connection, lease)
+                if away:
+                    log.warning("The database is back.")
+                away = False
             except FencedError as error:
                 on_lost(error)
                 return
             except DBAPIError as error:
-                log.warning("The database did not take a heartbeat (%s).", cause_of(error))
+                if not away:
+                    log.warning("The database is away and waited for (%s).", cause_of(error))
+                away = True
 
     thread = threading.Thread(target=run, name="heartbeat", daemon=True)
     thread.start()
