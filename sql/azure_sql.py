@@ -139,7 +139,7 @@ def _execute_spelling_nulls(cursor: Any, statement: str, parameters: Sequence[An
         return False
     cursor.setinputsizes(None)  # they were for all parameters; by itself the driver goes by the values
     spelled = "".join(text + mark for text, mark in zip(texts, [*marks, ""], strict=True))
-    cursor.execute(spelled, [value for value in parameters if value is not None])
+    cursor.execute(spelled, tuple(value for value in parameters if value is not None))
     return True
 
 

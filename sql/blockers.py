@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
@@ -75,7 +76,9 @@ def _watching(engine: Engine, connection: Connection, found: set[int], *, end: b
         while not done.wait(_PATIENCE_SECONDS):
             # What may fail is that we are not allowed to; the takeover's own lock timeout has the last word then.
             with suppress(DBAPIError), engine.connect() as other:
-                other.execution_options(isolation_level="AUTOCOMMIT")
+                other.detach()  # closed afterwards: the pool keeps no connection that commits by itself
+                driver: Any = other.connection.dbapi_connection
+                driver.autocommit = True  # T-SQL ends no session from within a transaction
                 blockers = other.scalars(blocking, {"session": session, "program": PROGRAM}).all()
                 found.update(int(blocker) for blocker in blockers)
                 for blocker in blockers if end else ():

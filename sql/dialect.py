@@ -87,13 +87,19 @@ def empty(connection: Connection, *tables: Table) -> None:
 
 
 def load(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-    """Bulk load whole rows, every column in order, into a temporary table."""
+    """Bulk load whole rows, every column in order, into a temporary table.
+
+    On T-SQL it is quick only in a transaction that writes nothing else (`sql.connection.READ`), which it ends.
+    """
     if not rows:
         return
     rows = _bound(connection, table, rows)
     if connection.dialect.name == "postgresql":
         with _errors_as_usual(connection):
             _copy(connection, table, rows)
+    elif connection.dialect.name == "mssql" and connection.get_execution_options().get("begin_mode") != "DEFERRED":
+        for row in rows:
+            connection.exec_driver_sql(_insert_text(connection, table), tuple(row))
     elif connection.dialect.name == "mssql":
         with _errors_as_usual(connection):
             _execute_parameter_arrays(connection, table, rows)

@@ -5,6 +5,7 @@ Everything else is in the other tests of this folder, which run on T-SQL as well
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import threading
@@ -15,21 +16,27 @@ from pathlib import Path
 import pytest
 from builders import T0, accepted, batch, refused, report
 from databases import BACKENDS, Databases
-from sqlalchemy import Connection, Engine, event, select, text
+from sqlalchemy import Connection, Engine, event, func, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlglot import exp
 from tsql.driver import SENT
 from tsql.translation import parsed
 
 from models.spikes import SpikeRules
 from sql.accounting import account
-from sql.connection import open_engine
+from sql.clock import utc_now
+from sql.connection import READ
+from sql.dialect import create_staging, load
 from sql.errors import StoreUnavailableError
+from sql.keys import name_key
 from sql.outbox import SqlOutbox
 from sql.positions import Lease, beat, positions, release, take_over
+from sql.prune import prunable, prune
 from sql.quarantine import list_quarantined
 from sql.retry import Failure, failure_of
 from sql.schema import drug, ingest_task
 from sql.staging import Accepted
+from sql.staging_tables import stage_pair, staging
 from sql.task_write import write_task
 from streaming.commit import Committer
 
@@ -81,16 +88,20 @@ def work_through_everything(engine: Engine) -> None:
     write_task(engine, batch(lease, [*mixed[2:], refused(4)], partition="1"))
     for minutes in range(20):
         committer.run(T0 + 24 * WIDTH + minutes * 60_000)
-    write_task(engine, batch(lease, [accepted(5, report("99"))], partition="1"))
+    write_task(engine, batch(lease, [accepted(5, report("last"))], partition="1"))
     committer.run_backfill()
     outbox = SqlOutbox(engine)
     outbox.mark_sent([message.outbox_id for message in outbox.pending(3)])
     assert outbox.sent_count() == 3  # opened, closed, and an unusual report
     account(engine)
     assert account(engine, HUB).unaccounted == 0
+    later = utc_now() + dt.timedelta(days=1)
+    assert prunable(engine, later).quarantined == 3
+    *_, pruned = prune(engine, later)
+    assert pruned.messages == 3
     assert len(list_quarantined(engine, 10)) == 3
+    assert positions(engine, HUB, 1)["1"] == 6
     with engine.begin() as connection:
-        assert positions(connection, HUB, 1)["1"] == 6
         beat(connection, lease)
     release(engine, lease)
 
@@ -123,8 +134,10 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def blocked(connection: Connection) -> bool:
-    return bool(connection.scalar(text("SELECT COUNT(*) FROM sys.sysprocesses WHERE blocked = @@SPID")))
+def waited_for(engine: Engine, session: int) -> bool:
+    with engine.connect() as connection:
+        blocked = text("SELECT COUNT(*) FROM sys.sysprocesses WHERE blocked = :session")
+        return bool(connection.scalar(blocked, {"session": session}))
 
 
 def test_a_row_that_another_transaction_inserted_meanwhile_is_found_when_the_task_is_run_again(
@@ -134,21 +147,14 @@ def test_a_row_that_another_transaction_inserted_meanwhile_is_found_when_the_tas
     event.listen(engine, "handle_error", lambda context: failures.append(failure_of(context.sqlalchemy_exception)))
     task = threading.Thread(target=write_task, args=(engine, batch(lease, [accepted(0, report("1"))])))
     with engine.connect() as other:
-        names = report("1").drugs
-        other.execute(drug.insert().values(drug_id=_key(names[0].name), name=names[0].name))
+        other.execute(drug.insert().values(drug_id=name_key("IBUPROFEN"), name="IBUPROFEN"))
+        session = other.scalar(text("SELECT @@SPID"))
         task.start()
-        until(lambda: blocked(other))
+        until(lambda: waited_for(engine, session))
         other.commit()
     task.join(60)
     assert failures == [Failure.COLLISION]
     assert account(engine).stored == 1
-
-
-def _key(name: str | None) -> int:
-    from sql.keys import name_key
-
-    assert name is not None
-    return name_key(name)
 
 
 def test_a_session_frozen_in_a_transaction_is_ended_at_a_takeover(engine: Engine, lease: Lease) -> None:
@@ -191,7 +197,21 @@ def test_names_that_differ_in_case_only_are_two_names(engine: Engine, lease: Lea
         assert connection.scalar(select(drug.c.drug_id).where(drug.c.name == "ASPIRIN")) is None
 
 
-def test_a_url_of_another_database_on_the_server_is_another_database(database_url: str) -> None:
-    engine = open_engine(database_url, pooled=False)
-    take_over(engine, HUB, 1, {"0": 0})
-    engine.dispose()
+def test_loading_into_a_temporary_table_does_not_commit_what_was_written_before(engine: Engine, lease: Lease) -> None:
+    with engine.connect() as connection:
+        create_staging(connection, staging)
+        with connection.begin() as transaction:
+            connection.execute(drug.insert().values(drug_id=1, name="ASPIRIN"))
+            load(connection, stage_pair, [(1, 2, 3), (1, 2, 4)])
+            assert connection.scalar(select(func.count()).select_from(stage_pair)) == 2
+            transaction.rollback()
+    with engine.connect() as connection:
+        assert connection.scalars(select(drug.c.name)).all() == []
+
+
+def test_an_error_while_loading_is_told_apart_like_any_other(engine: Engine) -> None:
+    with engine.connect() as connection:
+        create_staging(connection.execution_options(**READ), staging)
+        with pytest.raises(DBAPIError) as caught, connection.begin():
+            load(connection, stage_pair, [(1, 2, 3), (1, 2, 3)])
+    assert failure_of(caught.value) is Failure.COLLISION

@@ -40,11 +40,13 @@ PREPARE_DATABASE = (
     "CREATE VIEW sys.schemas AS SELECT oid AS schema_id, nspname::text AS name FROM pg_namespace",
     "CREATE VIEW sys.objects AS SELECT relnamespace AS schema_id, relname::text AS name, "
     "CASE relkind WHEN 'v' THEN 'V' ELSE 'U' END AS type FROM pg_class WHERE relkind IN ('r', 'v')",
-    "CREATE VIEW sys.system_views AS SELECT 'none'::text AS name WHERE false",
     "CREATE VIEW sys.sysprocesses AS SELECT pid AS spid, coalesce((pg_blocking_pids(pid))[1], 0) AS blocked, "
     "application_name::char(128) AS program_name FROM pg_stat_activity",
 )
-"""Statements that make an empty PostgreSQL database look like one of SQL Server."""
+"""Statements that make an empty PostgreSQL database look like one of SQL Server.
+
+Not here is `sys.system_views`, in which SQLAlchemy looks up the isolation level: not every T-SQL endpoint has it.
+"""
 
 
 class Error(Exception):
@@ -90,7 +92,6 @@ _ERRORS: tuple[tuple[str, type[Error], str, int, str], ...] = (
     ("08", OperationalError, "08S01", 10054, "TCP Provider: An existing connection was closed by the remote host."),
 )
 _ANSWERS = {
-    "SELECT @@SPID": "SELECT pg_backend_pid()",
     "SELECT schema_name()": "SELECT 'dbo'",
     "SELECT CAST(SERVERPROPERTY('ProductVersion') AS VARCHAR)": "SELECT '16.0.4000.6'",
     "SELECT 1 FROM fn_listextendedproperty(default, default, default, default, default, default, default)": "SELECT 1",

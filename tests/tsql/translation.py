@@ -32,7 +32,7 @@ _FUNCTIONS = (
     *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Coalesce, exp.RowNumber, exp.Cast, exp.Trim),
     *(exp.Case, exp.If, exp.And, exp.Or, exp.Exists),
 )
-_NAMED_FUNCTIONS = {"DATALENGTH"}
+_NAMED_FUNCTIONS = {"DATALENGTH", "PG_BACKEND_PID"}
 _TYPES = {
     exp.DType.BIT: "SMALLINT",
     exp.DType.NVARCHAR: "VARCHAR",
@@ -60,6 +60,10 @@ def parsed(statement: str) -> exp.Expr:
 def translated(statement: str, types: tuple[str, ...] = ()) -> str:
     """`statement` for PostgreSQL, its `?` replaced by `$1`, `$2`, … of the given PostgreSQL types ("": any)."""
     tree = parsed(statement).copy()
+    for session in [node for node in tree.find_all(exp.Parameter) if isinstance(node.this, exp.Parameter)]:
+        if session.sql(dialect="tsql").upper() != "@@SPID":
+            raise RefusedError(137, f"Unknown variable {session.sql(dialect='tsql')}")
+        session.replace(exp.Anonymous(this="pg_backend_pid"))
     _check_words(statement)
     for check in (_check_functions, _check_conditions, _check_selects, _check_groups, _check_names):
         check(tree)
@@ -149,8 +153,8 @@ def _check_groups(tree: exp.Expr) -> None:
 
 def _check_names(tree: exp.Expr) -> None:
     for name in tree.find_all(exp.Identifier):
-        temporary = name.args.get("temporary") or name.name.startswith("#")
-        if len(name.name) > (_TEMPORARY_IDENTIFIER if temporary else _IDENTIFIER):
+        whole = ("#" if name.args.get("temporary") else "") + name.name
+        if len(whole) > (_TEMPORARY_IDENTIFIER if whole.startswith("#") else _IDENTIFIER):
             raise RefusedError(103, f"The identifier that starts with '{name.name[:20]}' is too long.")
         if not name.args.get("quoted") and name.name.lower() in RESERVED_WORDS:
             raise RefusedError(156, f"Incorrect syntax near the keyword '{name.name}'.")
