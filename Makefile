@@ -11,7 +11,7 @@ UV_LOCK = uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header --quiet $(LOCK_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test faults lint bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,11 @@ demo: setup ## local hub, synthetic reports, stream and alerts, with a live view
 
 test: lint ## lint, types and import contract, then every test
 	$(WITH_JAVA) sh scripts/test.sh
+
+faults: setup ## kill, cut off, freeze and starve the store for about half an hour, and count what got lost
+	PYTHONPATH=.:tests .venv/bin/python -m faults.killing
+	$(WITH_JAVA) REACTIONWATCH_TEST_LONG=1 .venv/bin/pytest \
+		tests/faults tests/contract/test_store_histories.py tests/contract/test_stream_histories.py
 
 lint: setup ## formatting, lint rules, types, import contract
 	.venv/bin/ruff format --check .

@@ -1,124 +1,153 @@
-"""The store alone: task writes and commits on SQLite, against plain `executemany` of the same rows in the same run.
+"""The store alone, as the stream uses it: tasks write in two processes, then one commit, on SQLite.
 
-The baseline keeps no promise (no position, no duplicates, no windows): it is what writing the rows costs at least.
+The commit is the stream's own: counts of every width, candidates, judging, findings, alerts and messages. The
+second half says where the time goes, by profiling the same batches in one process.
 """
 
 from __future__ import annotations
 
+import cProfile
 import datetime as dt
+import multiprocessing
+import pstats
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.pool import Pool
 from pathlib import Path
+from statistics import median
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Engine
 
-from expectations.decode import decode
-from expectations.report import Report
-from generator.population import Population
-from generator.reports import ReportFactory
+from benchmarks.store_reports import BATCH, GENERATION, HUB, PARTITIONS, WIDTHS, Batch, describe, make_batches
+from models.spikes import SpikeRules
 from sql.accounting import account
-from sql.commit import commit
 from sql.connection import open_engine
 from sql.migrate import upgrade
-from sql.keys import random_key
-from sql.positions import Source, take_over
-from sql.schema import case_pair, report_drug, report_reaction, safety_report
-from sql.staging import Accepted, TaskBatch, staged_rows
-from sql.staging_tables import stage_drug, stage_pair, stage_reaction, stage_report
+from sql.positions import Lease, take_over
+from sql.staging import TaskBatch
 from sql.task_write import write_task
+from streaming.commit import Committer
 
-BATCH, BATCHES = 5_000, 6
-WIDTHS = (900_000, 3_600_000, 86_400_000)
+BATCHES, WARM_UP, PROCESSES = 16, 4, 2
 START = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+PER_SECOND = 4.0
+
+_PARTS = (
+    ("write", "build rows", ("staged_rows",)),
+    ("write", "load them", ("load",)),
+    ("write", "names", ("_add_names",)),
+    ("write", "reports, drugs, reactions", ("_insert_reports", "_classify", "_insert_items")),
+    ("write", "pairs", ("_move_pairs",)),
+    ("write", "changes of counts", ("_insert_deltas",)),
+    ("commit", "fold into counts", ("fold",)),
+    ("commit", "find candidates", ("_stage", "read_staged", "_tested")),
+    ("commit", "their history", ("fetch_counts",)),
+    ("commit", "judging", ("zscore", "open_verdict", "close_verdict")),
+    ("commit", "findings and alerts", ("save_spikes", "_alert")),
+)
+_TOTALS = {"write": "write_task", "commit": "run"}
+
+_batches: list[Batch] = []
+_engines: dict[str, Engine] = {}
 
 
-def batches() -> list[list[Accepted]]:
-    """Generated reports, four a second, judged good."""
-    factory = ReportFactory(Population(), 1)
-    made: list[list[Accepted]] = []
-    for number in range(BATCHES):
-        events = []
-        for i in range(BATCH):
-            at = START + dt.timedelta(seconds=(number * BATCH + i) / 4)
-            body = factory.body(at)
-            report = decode(body)
-            assert isinstance(report, Report)
-            at_ms = int(at.timestamp() * 1000)
-            events.append(Accepted(number * BATCH + i, at_ms, at_ms, body, report))
-        made.append(events)
-    return made
-
-
-def ours(folder: Path, made: list[list[Accepted]]) -> tuple[float, float]:
-    """Seconds in task writes and in commits."""
-    engine = open_engine(f"sqlite:///{folder / 'ours.db'}")
+def open_store(url: str) -> tuple[Engine, Committer]:
+    """An empty store, taken over."""
+    engine = open_engine(url)
     upgrade(engine)
-    lease = take_over(engine, "bench/reports", 1, {"0": 0})
-    writing = committing = 0.0
-    for events in made:
+    lease = take_over(engine, HUB, GENERATION, dict.fromkeys(PARTITIONS, 0))
+    return engine, Committer(engine, lease, WIDTHS, SpikeRules())
+
+
+def write_part(url: str, lease: Lease, batch: int, part: int) -> float:
+    """One task in a worker process, which has the batches from its parent. CPU seconds spent."""
+    engine = _engines.setdefault(url, open_engine(url))
+    task: TaskBatch = _batches[batch].tasks(lease)[part]
+    started = time.process_time()
+    write_task(engine, task)
+    return time.process_time() - started
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Seconds of one batch; the CPU time of the writes is that of both processes."""
+
+    write: float
+    commit: float
+    write_cpu: float
+    commit_cpu: float
+
+
+def together(url: str, pool: Pool) -> list[Taken]:
+    """What every batch took, its task writes side by side."""
+    engine, committer = open_store(url)
+    taken = []
+    for number, batch in enumerate(_batches):
         started = time.perf_counter()
-        write_task(engine, TaskBatch(Source(lease.hub, 1, "0"), lease.epoch, events, None, "bench"))
-        writing += time.perf_counter() - started
-        started = time.perf_counter()
-        with commit(engine, lease) as tx:
-            tx.fold(WIDTHS)
-            closing = tx.close_windows(WIDTHS, events[-1].event_ms)
-            tx.candidates(WIDTHS, closing, min_cases=5, baseline_windows=28)
-        committing += time.perf_counter() - started
-    assert account(engine).stored == BATCH * BATCHES
+        tasks = [(url, committer.lease, number, part) for part in range(len(PARTITIONS))]
+        write_cpu = sum(pool.starmap(write_part, tasks, 1))
+        written, cpu = time.perf_counter(), time.process_time()
+        committer.run(batch.clock_ms)
+        taken.append(Taken(written - started, time.perf_counter() - written, write_cpu, time.process_time() - cpu))
+    counted = account(engine)
+    assert (counted.stored, counted.unfolded_receipts) == (BATCH * BATCHES, 0)
     engine.dispose()
-    return writing, committing
+    return taken[WARM_UP:]
 
 
-def baseline(folder: Path, made: list[list[Accepted]]) -> float:
-    """Seconds for plain inserts of reports, drugs, reactions and pairs, one transaction a batch."""
-    engine = open_engine(f"sqlite:///{folder / 'plain.db'}")
-    upgrade(engine)
-    lease = take_over(engine, "bench/reports", 1, {"0": 0})
-    spent = 0.0
-    for events in made:
-        started = time.perf_counter()
-        staged = staged_rows(TaskBatch(Source(lease.hub, 1, "0"), lease.epoch, events, None, "bench"), ())
-        reports = {r["sequence"]: r for r in staged[stage_report]}
-        same = {"receipt_id": random_key(), "suite_version": "bench", "stored_at": START.replace(tzinfo=None)}
-        plain: list[tuple[Table, list[dict[str, object]]]] = [
-            (safety_report, [{**r, **same} for r in reports.values()]),
-            (report_drug, [{**d, **_key(reports[d["sequence"]])} for d in staged[stage_drug]]),
-            (report_reaction, [{**d, **_key(reports[d["sequence"]])} for d in staged[stage_reaction]]),
-            (
-                case_pair,
-                [
-                    {**p, "case_key": r["case_key"], "event_ms": r["event_ms"], "moved_by": 1}
-                    for p in staged[stage_pair]
-                    for r in [reports[p["sequence"]]]
-                ],
-            ),
-        ]
-        with engine.begin() as connection:
-            for table, rows in plain:
-                names = {c.name for c in table.columns}
-                connection.execute(insert(table), [{k: v for k, v in row.items() if k in names} for row in rows])
-        spent += time.perf_counter() - started
+def profiled(url: str) -> pstats.Stats:
+    """The same batches one after the other in this process, CPU time by function."""
+    engine, committer = open_store(url)
+    profile = cProfile.Profile(time.process_time)
+    for number, batch in enumerate(_batches):
+        if number == WARM_UP:
+            profile.enable()
+        for task in batch.tasks(committer.lease):
+            write_task(engine, task)
+        committer.run(batch.clock_ms)
+    profile.disable()
     engine.dispose()
-    return spent
+    return pstats.Stats(profile)
 
 
-def _key(report: dict[str, object]) -> dict[str, object]:
-    return {"case_key": report["case_key"], "version": report["version"]}
+def print_parts(stats: pstats.Stats) -> None:
+    """Milliseconds per batch of every part, from the cumulative times of the functions that do it."""
+    spent: dict[str, float] = {}
+    for (path, _, name), (_, _, _, cumulative, _) in stats.stats.items():  # type: ignore[attr-defined]
+        if any(folder in path for folder in ("/sql/", "/streaming/", "/models/")):
+            spent[name] = max(spent.get(name, 0.0), cumulative * 1000 / (BATCHES - WARM_UP))
+    for of, total in _TOTALS.items():
+        rest = spent[total]
+        print(f"  {of:6} {'all of it':28} {spent[total]:6.0f} ms")
+        for _, label, functions in [part for part in _PARTS if part[0] == of]:
+            took = sum(spent.get(function, 0.0) for function in functions)
+            rest -= took
+            print(f"         {label:28} {took:6.0f} ms")
+        print(f"         {'the rest, transactions':28} {rest:6.0f} ms")
+
+
+def report(taken: Sequence[Taken]) -> None:
+    """Print reports per second and the split."""
+    both = median(t.write + t.commit for t in taken)
+    print(f"{BATCH / both:,.0f} reports/s; a batch takes {both:.2f} s", end=": ")
+    print(
+        f"task writes {median(t.write for t in taken):.2f} s, commit {median(t.commit for t in taken):.2f} s", end="; "
+    )
+    print(f"CPU {median(t.write_cpu for t in taken):.2f} s and {median(t.commit_cpu for t in taken):.2f} s")
 
 
 def main() -> None:
-    """Print reports per second of both, and where our time goes."""
-    made = batches()
-    total = BATCH * BATCHES
+    """Print throughput and where the time goes."""
+    _batches.extend(make_batches(BATCHES, start=START, per_second=PER_SECOND))
+    print(describe(_batches))
+    print(f"{len(WIDTHS)} window widths, SQLite, tasks in {PROCESSES} processes; medians after {WARM_UP} batches")
     with tempfile.TemporaryDirectory() as folder:
-        plain = baseline(Path(folder), made)
-        writing, committing = ours(Path(folder), made)
-    spent = writing + committing
-    print(f"{total:,} generated reports in batches of {BATCH:,}, {len(WIDTHS)} window widths, SQLite, one process")
-    print(f"plain executemany       {total / plain:8,.0f} reports/s")
-    print(f"task writes and commits {total / spent:8,.0f} reports/s   {spent / plain:.2f} times the baseline's time")
-    print(f"  of which task writes {writing / spent:.0%}, commits {committing / spent:.0%}")
+        with multiprocessing.get_context("fork").Pool(PROCESSES) as pool:
+            report(together(f"sqlite:///{Path(folder) / 'together.db'}", pool))
+        print("CPU time a batch in one process, profiled (which weighs most on building rows):")
+        print_parts(profiled(f"sqlite:///{Path(folder) / 'profiled.db'}"))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ __all__ = ["fill_store"]
 
 
 def fill_store(engine: Engine, recent: Sequence[Batch], copies: int, span_ms: int) -> Lease:
-    """Store `recent`, which takes `span_ms`, and `copies` of it before, one after the other; all folded, none judged."""
+    """Store `recent`, which spans `span_ms`, and `copies` of it in the time before; all folded, none judged."""
     upgrade(engine)
     lease = take_over(engine, HUB, GENERATION, dict.fromkeys(PARTITIONS, 0))
     for batch in recent:

@@ -18,7 +18,6 @@ from generator.population import Population
 from generator.reports import ReportFactory
 from sql.positions import Lease, Source
 from sql.staging import Accepted, TaskBatch
-from sql.windows import window_start
 
 __all__ = ["BATCH", "GENERATION", "HUB", "PARTITIONS", "WIDTHS", "Batch", "describe", "make_batches"]
 
@@ -74,8 +73,9 @@ def describe(batches: Sequence[Batch]) -> str:
     )
     rows = 1 + drugs + reactions + 2 * pairs
     return (
-        f"{len(reports):,} reports in batches of {BATCH:,} over {len(PARTITIONS)} partitions; each has {drugs:.2f} drugs, "
-        f"{reactions:.2f} reactions and {pairs:.2f} suspect pairs: {rows:.1f} rows with the changes of counts"
+        f"{len(reports):,} reports in batches of {BATCH:,} over {len(PARTITIONS)} partitions; each has "
+        f"{drugs:.2f} drugs, {reactions:.2f} reactions and {pairs:.2f} suspect pairs: "
+        f"{rows:.1f} rows with the changes of counts"
     )
 
 

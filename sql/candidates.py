@@ -110,12 +110,7 @@ def _touched(width_ms: int, since_ms: int, min_cases: int) -> Select[Any]:
     w, f = reaction_window.c, fold_delta.c
     key = (f.width_ms, f.window_start_ms, f.drug_id, f.reaction_id)
     # As a scalar query of the staged rows, for a join might be driven from the whole of the other side.
-    cases = (
-        select(w.cases)
-        .where(*(w[column.name] == column for column in key))
-        .correlate(fold_delta)
-        .scalar_subquery()
-    )
+    cases = select(w.cases).where(*(w[column.name] == column for column in key)).correlate(fold_delta).scalar_subquery()
     return select(*key, cases.label("cases"), literal(1).label("touched")).where(
         f.width_ms == width_ms, f.window_start_ms >= since_ms, f.cases > 0, cases >= min_cases
     )
@@ -123,9 +118,9 @@ def _touched(width_ms: int, since_ms: int, min_cases: int) -> Select[Any]:
 
 def _closing(span: ClosingSpan, since_ms: int, min_cases: int) -> Select[Any]:
     w = reaction_window.c
-    return select(
-        w.width_ms, w.window_start_ms, w.drug_id, w.reaction_id, w.cases, literal(0).label("touched")
-    ).where(_closes(span), w.window_start_ms >= since_ms, w.cases >= min_cases)
+    return select(w.width_ms, w.window_start_ms, w.drug_id, w.reaction_id, w.cases, literal(0).label("touched")).where(
+        _closes(span), w.window_start_ms >= since_ms, w.cases >= min_cases
+    )
 
 
 def _closes(span: ClosingSpan) -> ColumnElement[bool]:

@@ -4,7 +4,7 @@
         tx.fold(widths)                    # 2. unfolded receipts → counts of every width
         tx.candidates(...)                 # 3. touched and closing windows with their history
         tx.save_spikes(...)                # 4. findings
-        tx.save_alert(...)                 # 5. alert, evidence, history, outbox
+        tx.save_alerts(...)                # 5. alerts; record_changes: evidence, history, outbox
                                            # 6. receipts marked folded, beat again, commit
 
 The ids of unfolded receipts are read once, into a temporary table, and everything after joins only that: asked
@@ -13,12 +13,12 @@ twice, a task could commit in between and its deltas would be lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from sqlalchemy import Engine, delete, func, insert, select, update
+from sqlalchemy import Column, Engine, delete, func, insert, select, update
 from sqlalchemy.engine import Connection, RowMapping
 
 from sql.candidates import Candidates, ClosingSpan, fetch_candidates
@@ -45,8 +45,14 @@ from sql.schema import (
 )
 from sql.windows import build_width, fold_deltas, stage_receipt, staging, window_start
 
-__all__ = ["CommitTransaction", "Folded", "SpikeRow", "commit"]
+__all__ = ["CommitTransaction", "Folded", "SpikeRow", "ToldChange", "commit"]
 
+
+T = TypeVar("T", int, str)
+V = TypeVar("V", int, str)
+
+_MOST_PARAMETERS = 1_000
+"""Values asked for in one statement; SQL Server takes 2,100 parameters at most."""
 
 _STAGED = select(stage_receipt.c.receipt_id)
 """The receipts this commit folds."""
@@ -77,6 +83,22 @@ class SpikeRow:
     z: float
     p: float
     stage: str
+
+
+@dataclass(frozen=True)
+class ToldChange:
+    """A change of an alert that people hear of: its evidence (case keys), history entry and message."""
+
+    outbox_id: str
+    alert_id: str
+    revision: int
+    change: str
+    who: str
+    old: str | None
+    new: str
+    cases: Sequence[int]
+    body: bytes = field(repr=False)
+    created_ms: int
 
 
 @contextmanager
@@ -183,33 +205,23 @@ class CommitTransaction:
 
     def names(self, drug_ids: Sequence[int], reaction_ids: Sequence[int]) -> tuple[dict[int, str], dict[int, str]]:
         """Names by key, for findings and alerts."""
-        drugs = select(drug.c.drug_id, drug.c.name).where(drug.c.drug_id.in_(drug_ids))
-        terms = select(reaction.c.reaction_id, reaction.c.name).where(reaction.c.reaction_id.in_(reaction_ids))
         return (
-            {row.drug_id: row.name for row in self._connection.execute(drugs)},
-            {row.reaction_id: row.name for row in self._connection.execute(terms)},
+            dict(self._rows_of(drug.c.drug_id, drug_ids, drug.c.name)),
+            dict(self._rows_of(reaction.c.reaction_id, reaction_ids, reaction.c.name)),
         )
 
     def extreme_reports(self) -> Sequence[RowMapping]:
         """Reports among the receipts of this fold that score beyond anything the model was trained on."""
         r = safety_report.c
-        return (
-            self._connection.execute(
-                select(
-                    r.case_key,
-                    r.safetyreportid,
-                    r.version,
-                    r.anomaly_score,
-                    r.anomaly_reasons,
-                    r.model_version,
-                    r.event_ms,
-                )
-                .where(r.receipt_id.in_(_STAGED), r.anomaly_level == 2)
-                .order_by(r.case_key, r.version)
-            )
-            .mappings()
-            .all()
-        )
+        query = select(
+            r.case_key, r.safetyreportid, r.version, r.anomaly_score, r.anomaly_reasons, r.model_version, r.event_ms
+        ).where(r.anomaly_level == 2)
+        found: list[RowMapping] = []
+        # By value: of a temporary table PostgreSQL knows no size, and would rather read all reports.
+        receipts = self._connection.scalars(_STAGED.order_by(stage_receipt.c.receipt_id)).all()
+        for some in _portions(receipts):
+            found += self._connection.execute(query.where(r.receipt_id.in_(some))).mappings()
+        return sorted(found, key=lambda row: (row["case_key"], row["version"]))
 
     def open_alerts(self) -> Sequence[RowMapping]:
         """Rows of `alert` that are open, with the names of drug and reaction."""
@@ -241,40 +253,53 @@ class CommitTransaction:
         )
         return [(row.case_key, row.safetyreportid) for row in self._connection.execute(ids)]
 
-    def save_alert(self, row: Mapping[str, Any]) -> None:
-        """Keep an alert's new state."""
-        replace_rows(self._connection, alert, [row])
+    def save_alerts(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Keep the new state of alerts."""
+        replace_rows(self._connection, alert, rows)
 
-    def record_change(
-        self, row: Mapping[str, Any], *, change: str, previous: str | None, who: str, cases: Sequence[int]
-    ) -> None:
-        """Keep what an alert's change is told with: its evidence and one history entry."""
-        alert_id = row["alert_id"]
-        known = set(self._connection.scalars(select(alert_case.c.case_key).where(alert_case.c.alert_id == alert_id)))
-        fresh = [{"alert_id": alert_id, "case_key": key} for key in sorted(set(cases) - known)]
-        if fresh:
-            self._connection.execute(insert(alert_case), fresh)
-        entries = self._connection.scalar(
-            select(func.coalesce(func.max(alert_history.c.entry), 0)).where(alert_history.c.alert_id == alert_id)
+    def record_changes(self, changes: Sequence[ToldChange]) -> None:
+        """Keep what changes of alerts are told with: evidence, a history entry, and a message to go out.
+
+        Messages leave only if this transaction commits.
+        """
+        if not changes:
+            return
+        ids = [change.alert_id for change in changes]
+        known = set(self._rows_of(alert_case.c.alert_id, ids, alert_case.c.case_key))
+        evidence = sorted({(change.alert_id, key) for change in changes for key in change.cases} - known)
+        if evidence:
+            self._connection.execute(insert(alert_case), [{"alert_id": a, "case_key": key} for a, key in evidence])
+        last: dict[str, int] = {}
+        for alert_id, entry in self._rows_of(alert_history.c.alert_id, ids, alert_history.c.entry):
+            last[alert_id] = max(entry, last.get(alert_id, 0))
+        at = utc_now()
+        self._connection.execute(
+            insert(alert_history),
+            [
+                {
+                    "alert_id": change.alert_id,
+                    "entry": last.get(change.alert_id, 0) + 1,
+                    "at": at,
+                    "who": change.who,
+                    "change": change.change,
+                    "old": change.old,
+                    "new": change.new,
+                }
+                for change in changes
+            ],
         )
         self._connection.execute(
-            insert(alert_history).values(
-                alert_id=alert_id,
-                entry=(entries or 0) + 1,
-                at=utc_now(),
-                who=who,
-                change=change,
-                old=previous,
-                new=f"{row['status']}, revision {row['revision']}, {row['cases']} cases",
-            )
-        )
-
-    def enqueue(self, *, outbox_id: str, alert_id: str, revision: int, body: bytes, created_ms: int) -> None:
-        """Put a message into the outbox; it leaves only if this transaction commits."""
-        self._connection.execute(
-            insert(alert_outbox).values(
-                outbox_id=outbox_id, alert_id=alert_id, revision=revision, body=body, created_ms=created_ms
-            )
+            insert(alert_outbox),
+            [
+                {
+                    "outbox_id": change.outbox_id,
+                    "alert_id": change.alert_id,
+                    "revision": change.revision,
+                    "body": change.body,
+                    "created_ms": change.created_ms,
+                }
+                for change in changes
+            ],
         )
 
     def skip_judgement(self, widths_ms: Sequence[int], until_ms: int) -> None:
@@ -294,6 +319,12 @@ class CommitTransaction:
             update(ingest_task).where(ingest_task.c.receipt_id.in_(_STAGED)).values(folded_at=utc_now())
         )
 
+    def _rows_of(self, key: Column[T], wanted: Iterable[T], value: Column[V]) -> Iterator[tuple[T, V]]:
+        """(key, value) of the rows whose key is wanted."""
+        for some in _portions(sorted(set(wanted))):
+            for row in self._connection.execute(select(key, value).where(key.in_(some))):
+                yield row[0], row[1]
+
     def _keep_width(self, width_ms: int) -> None:
         """Begin to keep a width: count what is stored already, and judge from the earliest report not folded yet."""
         if self.closed_until_ms(width_ms) is not None:
@@ -309,3 +340,9 @@ class CommitTransaction:
         self._connection.execute(
             insert(window_clock).values(width_ms=width_ms, closed_until_ms=window_start(begin, width_ms))
         )
+
+
+def _portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The values in lists that one statement takes."""
+    for first in range(0, len(values), _MOST_PARAMETERS):
+        yield values[first : first + _MOST_PARAMETERS]

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Select, SmallInteger, Table, func, literal, select
+from sqlalchemy import BigInteger, Column, Integer, Select, SmallInteger, Table, func, literal, select
 from sqlalchemy.engine import Connection
 
 from models.spikes.counts import CandidateCounts
 from sql.dialect import empty, load
 from sql.keys import ANY
-from sql.schema import reaction_window, spike, window_total
-from sql.windows import staging
+from sql.schema import case_pair, reaction_window, spike, window_total
+from sql.windows import staging, window_start
 
 __all__ = ["Staged", "fetch_counts", "first_window", "read_staged", "stage_candidate"]
 
@@ -27,7 +27,7 @@ Ints = NDArray[np.int64]
 stage_back = Table(
     "#stage_back",
     staging,
-    Column("windows", Integer, primary_key=True, autoincrement=False, comment="how far back, from 1"),
+    Column("windows", BigInteger, primary_key=True, autoincrement=False, comment="how far back, from 1"),
     prefixes=["TEMPORARY"],
 )
 
@@ -78,57 +78,36 @@ def first_window(connection: Connection, width_ms: int) -> int | None:
 def fetch_counts(connection: Connection, staged: Staged, windows: int) -> CandidateCounts:
     """The candidates with the `windows` windows before each."""
     starts, width_ms = staged.window_start_ms, staged.width_ms
-    total = _history(connection, staged, windows, window_total)
-    alarmed = _history(connection, staged, windows, spike, "drug_id", "reaction_id") > 0
+    first_ms = first_window(connection, width_ms)
+    assert first_ms is not None
+    empty(connection, stage_back)
+    load(connection, stage_back, [(back,) for back in range(1, windows + 1)])
+
+    def history(table: Table, *of: str) -> Ints:
+        return _history(connection, staged, windows, first_ms, table, of)
+
+    total = history(window_total)
     column_starts = starts[:, None] - width_ms * np.arange(windows, 0, -1, dtype=np.int64)[None, :]
-    first = first_window(connection, width_ms)
-    assert first is not None
     return CandidateCounts(
         cases=staged.cases,
-        history=_pair_history(connection, staged, windows, first),
+        history=history(reaction_window, "drug_id", "reaction_id"),
         # The first window ever is incomplete, and one without any report at all tells of an outage, not of drugs.
-        usable=(column_starts > first) & (total > 0) & ~alarmed,
-        drug_history=_history(connection, staged, windows, window_total, "drug_id"),
-        reaction_history=_history(connection, staged, windows, window_total, "reaction_id"),
+        usable=(column_starts > first_ms) & (total > 0) & ~_alarmed(connection, staged, windows),
+        drug_history=history(window_total, "drug_id"),
+        reaction_history=history(window_total, "reaction_id"),
         total_history=total,
         drug_age_windows=(starts - _first_windows_of_drugs(connection, staged)) // width_ms,
     )
 
 
-def _pair_history(connection: Connection, staged: Staged, windows: int, first_ms: int) -> Ints:
-    """(n, windows) cases of the pair in the windows before, oldest first; each looked up by its key."""
-    counts = np.zeros((staged.ordinal.size, windows), dtype=np.int64)
-    seen = min(windows, int(staged.window_start_ms.max() - first_ms) // staged.width_ms)
-    empty(connection, stage_back)
-    load(connection, stage_back, [(back,) for back in range(1, seen + 1)])
-    c, w, back = stage_candidate.c, reaction_window.c, stage_back.c.windows
-    cases = (
-        select(w.cases)
-        .where(
-            w.width_ms == c.width_ms,
-            w.window_start_ms == c.window_start_ms - back * staged.width_ms,
-            w.drug_id == c.drug_id,
-            w.reaction_id == c.reaction_id,
-        )
-        .correlate(stage_candidate, stage_back)
-        .scalar_subquery()
-    )
-    rows = _integers(
-        connection,
-        select(c.ordinal, back, func.coalesce(cases, 0).label("cases"))
-        .select_from(stage_candidate.join(stage_back, literal(True)))
-        .where(c.width_ms == staged.width_ms),
-    )
-    counts[np.searchsorted(staged.ordinal, rows[:, 0]), windows - rows[:, 1]] = np.maximum(rows[:, 2], 0)
-    return counts
-
-
-def _history(connection: Connection, staged: Staged, windows: int, table: Table, *of: str) -> Ints:
-    """(n, windows) counts in the windows before, oldest first, from rows of `table`.
+def _history(
+    connection: Connection, staged: Staged, windows: int, first_ms: int, table: Table, of: tuple[str, ...]
+) -> Ints:
+    """(n, windows) counts in the windows before, oldest first: rows of `table`, each looked up by its whole key.
 
     Candidates that share their window and the columns `of` share their history: it is read for the first of them.
     """
-    c = stage_candidate.c
+    c, back = stage_candidate.c, stage_back.c.windows
     shared = [c.window_start_ms, *(c[name] for name in of)]
     first = (
         select(func.min(c.ordinal).label("ordinal"), *shared)
@@ -136,28 +115,46 @@ def _history(connection: Connection, staged: Staged, windows: int, table: Table,
         .group_by(*shared)
         .subquery()
     )
-    start = table.c.window_start_ms
-    rows = _integers(
-        connection,
-        select(first.c.ordinal, start, table.c.cases)
-        .select_from(first.join(table, _same(table, first, of)))
+    # As a scalar query of the staged rows, for a join might be driven from the whole of the other side.
+    cases = (
+        select(table.c.cases)
         .where(
             table.c.width_ms == staged.width_ms,
-            start >= first.c.window_start_ms - windows * staged.width_ms,
-            start < first.c.window_start_ms,
-        ),
+            table.c.window_start_ms == first.c.window_start_ms - back * staged.width_ms,
+            *(table.c[name] == (first.c[name] if name in of else ANY) for name in ("drug_id", "reaction_id")),
+        )
+        .correlate(first, stage_back)
+        .scalar_subquery()
     )
-    places = np.searchsorted(staged.ordinal, rows[:, 0])
-    counts = np.zeros((len(staged.ordinal), windows), dtype=np.int64)
-    columns = windows - (staged.window_start_ms[places] - rows[:, 1]) // staged.width_ms
+    rows = _integers(
+        connection,
+        select(first.c.ordinal, back, func.coalesce(cases, 0).label("cases"))
+        .select_from(stage_back.join(first, literal(1) == 1))
+        .where(first.c.window_start_ms - back * staged.width_ms >= first_ms),
+    )
+    counts = np.zeros((staged.ordinal.size, windows), dtype=np.int64)
     # A count is below zero while a move is folded and the backfill that counted the case first is not.
-    counts[places, columns] = np.maximum(rows[:, 2], 0)
+    counts[np.searchsorted(staged.ordinal, rows[:, 0]), windows - rows[:, 1]] = np.maximum(rows[:, 2], 0)
     return counts[_first_of_equal(staged.window_start_ms, *(getattr(staged, name) for name in of))]
 
 
-def _same(table: Table, first: Any, of: tuple[str, ...]) -> ColumnElement[bool]:
-    both = [table.c[name] == (first.c[name] if name in of else ANY) for name in ("drug_id", "reaction_id")]
-    return both[0] & both[1]
+def _alarmed(connection: Connection, staged: Staged, windows: int) -> NDArray[np.bool_]:
+    """(n, windows) True where the pair was found to spike. Findings are few: all of the time in question are read."""
+    s, starts, width_ms = spike.c, staged.window_start_ms, staged.width_ms
+    rows = _integers(
+        connection,
+        select(s.window_start_ms, s.drug_id, s.reaction_id).where(
+            s.width_ms == width_ms,
+            s.window_start_ms >= int(starts.min()) - windows * width_ms,
+            s.window_start_ms < int(starts.max()),
+        ),
+    )
+    alarmed = np.zeros((starts.size, windows), dtype=np.bool_)
+    for start, drug_id, reaction_id in rows:
+        back = (starts - start) // width_ms
+        same = (staged.drug_id == drug_id) & (staged.reaction_id == reaction_id) & (back >= 1) & (back <= windows)
+        alarmed[same, windows - back[same]] = True
+    return alarmed
 
 
 def _first_of_equal(*keys: Ints) -> NDArray[np.intp]:
@@ -169,21 +166,17 @@ def _first_of_equal(*keys: Ints) -> NDArray[np.intp]:
 
 def _first_windows_of_drugs(connection: Connection, staged: Staged) -> Ints:
     """(n,) start of the window in which each candidate's drug was first reported."""
-    c, t = stage_candidate.c, window_total.c
+    c, p = stage_candidate.c, case_pair.c
     drugs = select(c.drug_id).where(c.width_ms == staged.width_ms).distinct().subquery()
-    first = (
-        select(func.min(t.window_start_ms))
-        .where(t.width_ms == staged.width_ms, t.drug_id == drugs.c.drug_id, t.reaction_id == ANY)
-        .scalar_subquery()
-    )
+    first = select(func.min(p.event_ms)).where(p.drug_id == drugs.c.drug_id).scalar_subquery()
     rows = _integers(connection, select(drugs.c.drug_id, first.label("first")))
     rows = rows[np.argsort(rows[:, 0])]
-    starts: Ints = rows[np.searchsorted(rows[:, 0], staged.drug_id), 1]
-    return starts
+    return window_start(rows[np.searchsorted(rows[:, 0], staged.drug_id), 1], staged.width_ms)
 
 
 def _integers(connection: Connection, query: Select[Any]) -> Ints:
     """(rows, columns) of a query whose columns are all integers."""
-    columns = len(query.selected_columns)
-    values = np.fromiter(chain.from_iterable(connection.execute(query)), dtype=np.int64)
-    return values.reshape(-1, columns)
+    parts = [
+        np.fromiter(chain.from_iterable(rows), dtype=np.int64) for rows in connection.execute(query).partitions(10_000)
+    ]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *parts]).reshape(-1, len(query.selected_columns))

@@ -14,8 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine, case, func, insert, select, update
+from sqlalchemy import Engine, Row, case, func, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -241,11 +242,15 @@ def _wait_for_silence(engine: Engine, hub: str, sleeper: Callable[[float], None]
 
     Returns the (epoch, beat) that was seen last, None where there has been no lease yet.
     """
+
+    def ask() -> Row[Any] | None:
+        with engine.connect().execution_options(**READ) as connection, connection.begin():
+            return connection.execute(select(stream_lease).where(stream_lease.c.hub == hub)).one_or_none()
+
     first_beat: int | None = None
     waited = 0.0
     while True:
-        with engine.connect().execution_options(**READ) as connection, connection.begin():
-            row = connection.execute(select(stream_lease).where(stream_lease.c.hub == hub)).one_or_none()
+        row = persistently(ask)
         if row is None:
             return None
         if row.beat_ms == 0 or not _may_be_alive(row.holder):

@@ -251,7 +251,7 @@ case_pair = Table(
     ),
     Column("prev_ms", BigInteger, comment="event time before the last move (UTC ms)"),
     Column("moved_by", BigInteger, nullable=False, comment="receipt that inserted or last moved it"),
-    Index(None, "drug_id", "reaction_id", "event_ms"),
+    Index(None, "drug_id", "event_ms", "reaction_id"),
     comment="A case counts once per (suspect drug, reaction), in the window of its smallest event time.",
 )
 
@@ -268,12 +268,13 @@ window_delta = Table(
 
 
 def _window_key(*, or_all: bool = False) -> list[Column[int]]:
+    """By time before anything else: what a commit touches lies together, however much there is from before."""
     zero = "; 0: all" if or_all else ""
     return [
         _key("width_ms", "width of the window (ms)"),
+        _key("window_start_ms", "start of the window (UTC ms)"),
         _drug_key(f"the drug, as in table drug{zero}"),
         _reaction_key(f"the reaction, as in table reaction{zero}"),
-        _key("window_start_ms", "start of the window (UTC ms)"),
     ]
 
 
@@ -282,8 +283,8 @@ reaction_window = Table(
     metadata,
     *_window_key(),
     Column("cases", Integer, nullable=False, comment="distinct cases of the pair"),
-    Index(None, "width_ms", "window_start_ms", "cases"),
     comment="Distinct cases per (drug, reaction) and window. A window without a row counts zero.",
+    sqlite_with_rowid=False,
 )
 
 window_total = Table(
@@ -292,6 +293,7 @@ window_total = Table(
     *_window_key(or_all=True),
     Column("cases", Integer, nullable=False, comment="sum of cases over the pairs meant"),
     comment="Sums of reaction_window: per drug (reaction_id 0), per reaction (drug_id 0) and over all (both 0).",
+    sqlite_with_rowid=False,
 )
 
 window_clock = Table(

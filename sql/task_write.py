@@ -279,7 +279,8 @@ def _insert_deltas(connection: Connection, receipt_id: int) -> None:
             case_pair.c.case_key == touched.c.case_key,
             case_pair.c.drug_id == touched.c.drug_id,
             case_pair.c.reaction_id == touched.c.reaction_id,
-            case_pair.c.moved_by == receipt_id,
+            # + 0: statistics of a column that is never twice the same make PostgreSQL expect one row, and loop.
+            case_pair.c.moved_by + 0 == receipt_id,
         ),
     )
     pair = (case_pair.c.drug_id, case_pair.c.reaction_id)

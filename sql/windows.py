@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -45,18 +47,19 @@ fold_delta = Table(
     "#fold_delta",
     staging,
     Column("width_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("window_start_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("drug_id", BigInteger, primary_key=True, autoincrement=False),
     Column("reaction_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("window_start_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("cases", Integer, nullable=False),
     prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
 )
 
-Number = TypeVar("Number", int, ColumnElement[int])
+Moment = TypeVar("Moment", int, NDArray[np.int64])
 
 
-def window_start(at_ms: int, width_ms: int) -> int:
-    """Start (ms) of the window of `width_ms` that holds the moment `at_ms`."""
+def window_start(at_ms: Moment, width_ms: int) -> Moment:
+    """Start (ms) of the window of `width_ms` that holds each moment `at_ms`."""
     return at_ms - (at_ms + _MONDAY_MS) % width_ms
 
 
@@ -97,38 +100,28 @@ def build_width(connection: Connection, width_ms: int) -> None:
 def _stage_changes(connection: Connection, width_ms: int, changes: Subquery) -> None:
     """Sum changes (drug_id, reaction_id, start, change) into `fold_delta`."""
     c = changes.c
-    key = (c.drug_id, c.reaction_id, c.start)
+    key = (c.start, c.drug_id, c.reaction_id)
     rows = (
         select(
             literal(width_ms).label("width_ms"),
+            c.start.label("window_start_ms"),
             c.drug_id,
             c.reaction_id,
-            c.start.label("window_start_ms"),
             func.sum(c.change).label("cases"),
         )
         .group_by(*key)
         .having(func.sum(c.change) != 0)
+        .order_by(*key)
     )
     connection.execute(insert(fold_delta).from_select(list(rows.selected_columns.keys()), rows))
 
 
 def _add_staged_counts(connection: Connection) -> None:
     f = fold_delta.c
-    key = (f.width_ms, f.drug_id, f.reaction_id, f.window_start_ms)
-    pairs = select(*key, f.cases).where(f.cases != 0).order_by(*key)
-    add_counts(connection, reaction_window, pairs)
-    anything = literal(ANY)
-    for drug_id, reaction_id in ((f.drug_id, anything), (anything, f.reaction_id), (anything, anything)):
-        labelled = (
-            f.width_ms,
-            drug_id.label("drug_id"),
-            reaction_id.label("reaction_id"),
-            f.window_start_ms,
-        )
-        totals = (
-            select(*labelled, func.sum(f.cases).label("cases"))
-            .where(f.cases != 0)
-            .group_by(*(c for c in (f.width_ms, drug_id, reaction_id, f.window_start_ms) if c is not anything))
-            .order_by(f.width_ms, *(c for c in (drug_id, reaction_id) if c is not anything), f.window_start_ms)
-        )
+    key = (f.width_ms, f.window_start_ms, f.drug_id, f.reaction_id)
+    add_counts(connection, reaction_window, select(*key, f.cases).where(f.cases != 0).order_by(*key))
+    for summed in ((f.reaction_id,), (f.drug_id,), (f.drug_id, f.reaction_id)):
+        kept = [column for column in key if column not in summed]
+        labelled = [literal(ANY).label(column.name) if column in summed else column for column in key]
+        totals = select(*labelled, func.sum(f.cases).label("cases")).where(f.cases != 0).group_by(*kept).order_by(*kept)
         add_counts(connection, window_total, totals)

@@ -41,13 +41,13 @@ def at_every_point(engine: Engine, reached: Callable[[int, str, Any], None]) -> 
 
     for name in ("before_cursor_execute", "after_cursor_execute"):
         event.listen(engine, name, of_statement)
-    engine.dialect.do_commit = counted_commit  # type: ignore[method-assign]
+    engine.dialect.do_commit = counted_commit
     try:
         yield
     finally:
         for name in ("before_cursor_execute", "after_cursor_execute"):
             event.remove(engine, name, of_statement)
-        engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
+        engine.dialect.do_commit = do_commit
 
 
 @contextmanager

@@ -58,11 +58,11 @@ def content_of(read: Mapping[Source, Sequence[Event]], kept: Mapping[ReportKey, 
     for source, events in read.items():
         for event in events:
             key = _key(event)
-            if key is None or event.report.digest != kept.get(key, event.report.digest):  # type: ignore[union-attr]
+            if key is None or event.report.digest != kept.get(key, event.report.digest):
                 place = (source.hub, source.generation, source.partition_id)
                 content.quarantined.add((*place, event.sequence, event.body))
             else:
-                _add(content, key, event)  # type: ignore[arg-type]
+                _add(content, key, event)
     return content
 
 

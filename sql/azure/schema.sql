@@ -552,7 +552,7 @@ execute sp_addextendedproperty 'MS_Description', N'receipt that inserted or last
 
 GO
 
-CREATE INDEX ix_case_pair_drug_id_reaction_id_event_ms ON case_pair (drug_id, reaction_id, event_ms);
+CREATE INDEX ix_case_pair_drug_id_event_ms_reaction_id ON case_pair (drug_id, event_ms, reaction_id);
 
 GO
 
@@ -593,11 +593,11 @@ GO
 
 CREATE TABLE reaction_window (
     width_ms BIGINT NOT NULL,
+    window_start_ms BIGINT NOT NULL,
     drug_id BIGINT NOT NULL,
     reaction_id BIGINT NOT NULL,
-    window_start_ms BIGINT NOT NULL,
     cases INTEGER NOT NULL,
-    CONSTRAINT pk_reaction_window PRIMARY KEY (width_ms, drug_id, reaction_id, window_start_ms)
+    CONSTRAINT pk_reaction_window PRIMARY KEY (width_ms, window_start_ms, drug_id, reaction_id)
 );
 
 GO
@@ -610,6 +610,10 @@ execute sp_addextendedproperty 'MS_Description', N'width of the window (ms)', 's
 
 GO
 
+execute sp_addextendedproperty 'MS_Description', N'start of the window (UTC ms)', 'schema', dbo, 'table', reaction_window, 'column', window_start_ms;
+
+GO
+
 execute sp_addextendedproperty 'MS_Description', N'the drug, as in table drug', 'schema', dbo, 'table', reaction_window, 'column', drug_id;
 
 GO
@@ -618,25 +622,17 @@ execute sp_addextendedproperty 'MS_Description', N'the reaction, as in table rea
 
 GO
 
-execute sp_addextendedproperty 'MS_Description', N'start of the window (UTC ms)', 'schema', dbo, 'table', reaction_window, 'column', window_start_ms;
-
-GO
-
 execute sp_addextendedproperty 'MS_Description', N'distinct cases of the pair', 'schema', dbo, 'table', reaction_window, 'column', cases;
-
-GO
-
-CREATE INDEX ix_reaction_window_width_ms_window_start_ms_cases ON reaction_window (width_ms, window_start_ms, cases);
 
 GO
 
 CREATE TABLE window_total (
     width_ms BIGINT NOT NULL,
+    window_start_ms BIGINT NOT NULL,
     drug_id BIGINT NOT NULL,
     reaction_id BIGINT NOT NULL,
-    window_start_ms BIGINT NOT NULL,
     cases INTEGER NOT NULL,
-    CONSTRAINT pk_window_total PRIMARY KEY (width_ms, drug_id, reaction_id, window_start_ms)
+    CONSTRAINT pk_window_total PRIMARY KEY (width_ms, window_start_ms, drug_id, reaction_id)
 );
 
 GO
@@ -649,15 +645,15 @@ execute sp_addextendedproperty 'MS_Description', N'width of the window (ms)', 's
 
 GO
 
+execute sp_addextendedproperty 'MS_Description', N'start of the window (UTC ms)', 'schema', dbo, 'table', window_total, 'column', window_start_ms;
+
+GO
+
 execute sp_addextendedproperty 'MS_Description', N'the drug, as in table drug; 0: all', 'schema', dbo, 'table', window_total, 'column', drug_id;
 
 GO
 
 execute sp_addextendedproperty 'MS_Description', N'the reaction, as in table reaction; 0: all', 'schema', dbo, 'table', window_total, 'column', reaction_id;
-
-GO
-
-execute sp_addextendedproperty 'MS_Description', N'start of the window (UTC ms)', 'schema', dbo, 'table', window_total, 'column', window_start_ms;
 
 GO
 
@@ -687,9 +683,9 @@ GO
 
 CREATE TABLE spike (
     width_ms BIGINT NOT NULL,
+    window_start_ms BIGINT NOT NULL,
     drug_id BIGINT NOT NULL,
     reaction_id BIGINT NOT NULL,
-    window_start_ms BIGINT NOT NULL,
     cases INTEGER NOT NULL,
     expected FLOAT NOT NULL,
     spread FLOAT NOT NULL,
@@ -699,7 +695,7 @@ CREATE TABLE spike (
     rules NVARCHAR(120) COLLATE Latin1_General_100_BIN2 NOT NULL,
     rules_version NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
     found_at DATETIME2 NOT NULL,
-    CONSTRAINT pk_spike PRIMARY KEY (width_ms, drug_id, reaction_id, window_start_ms)
+    CONSTRAINT pk_spike PRIMARY KEY (width_ms, window_start_ms, drug_id, reaction_id)
 );
 
 GO
@@ -712,15 +708,15 @@ execute sp_addextendedproperty 'MS_Description', N'width of the window (ms)', 's
 
 GO
 
+execute sp_addextendedproperty 'MS_Description', N'start of the window (UTC ms)', 'schema', dbo, 'table', spike, 'column', window_start_ms;
+
+GO
+
 execute sp_addextendedproperty 'MS_Description', N'the drug, as in table drug', 'schema', dbo, 'table', spike, 'column', drug_id;
 
 GO
 
 execute sp_addextendedproperty 'MS_Description', N'the reaction, as in table reaction', 'schema', dbo, 'table', spike, 'column', reaction_id;
-
-GO
-
-execute sp_addextendedproperty 'MS_Description', N'start of the window (UTC ms)', 'schema', dbo, 'table', spike, 'column', window_start_ms;
 
 GO
 

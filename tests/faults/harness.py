@@ -4,8 +4,9 @@ It takes over, then goes through its log batch by batch: a task per range, the c
 same database it finishes the batch it was in. Its log is `stream_log`, told by a seed; alerts go to a file.
 
 A nursery is a warm process that forks one of these per order, so that hundreds of them are cheap; it opens no
-database itself. It reads one JSON object a line: {"start": order} → {"pid": n}, {"wait": pid, "seconds": s} →
-{"exit": code} (negative: the signal that ended it) or {"stopped": true}.
+database itself. It reads one JSON object a line: {"start": order} is answered with {"pid": n}, and {"wait": pid,
+"seconds": s, "kill_after": s or null} with {"exit": code} (negative: the signal that ended it), {"stopped": true}
+or {"late": true}.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from stream_log import HUB, PARTITIONS, WIDTHS, StreamBatch, stream_log
 
 import sql.connection
 import sql.positions
+import streaming.heartbeat
 from alerts.ports import OutboxMessage
 from alerts.relay import Relay
 from models.spikes import SpikeRules
@@ -47,16 +49,19 @@ from streaming.heartbeat import heartbeat
 
 __all__ = ["Fault", "Order", "run"]
 
+_log = logging.getLogger("harness")
+
 
 class Fault(msgspec.Struct, frozen=True):
     """What happens at one point: before or after the `which`-th time that a statement is executed.
 
     `action`: "kill" and "stop" send the process that signal; "cut" ends its session on the server.
-    With `statement` empty every statement and COMMIT counts.
+    `prefix` is for those whose end does not matter; with both empty every statement and COMMIT counts.
     """
 
     action: str
     statement: str = ""
+    prefix: str = ""
     after: bool = False
     which: int = 1
 
@@ -70,14 +75,16 @@ class Order(msgspec.Struct, frozen=True):
     log: str
     relayed: str
     fault: Fault | None = None
-    cut_everywhere: bool = False
-    """End the session at every statement of every transaction in turn."""
+    cuts: int = 0
+    """End the session at every statement of every transaction in turn, until so many cuts were made."""
     force: bool = False
     """Take over from a stream that is alive."""
     attempts: int = 0
     """Give up after so many tries, none of them waiting; 0: wait as long as the product does."""
     lock_seconds: float = 0
     """How long to wait for locks; 0: as long as the product does."""
+    lease_seconds: float = 0
+    """How long a silent holder of the lease counts as alive; 0: as long as in the product."""
     pragma: str = ""
     """For SQLite connections."""
     trace: str = ""
@@ -100,7 +107,7 @@ def run(order: Order) -> int:
             stack.enter_context(at_every_point(engine, faults.reached))
             _Stream(engine, order, faults.new_unit).run()
     except StoreError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        _log.error("%s: %s", type(error).__name__, error)
         return 1
     finally:
         engine.dispose()
@@ -163,8 +170,7 @@ class _Faults:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._seen = 0
-        self._trace = Path(order.trace).open("a", encoding="utf-8", buffering=1) if order.trace else None
+        self._seen = self._cuts = 0
         self._next_cut = 0
         self._in_unit = 0
 
@@ -174,12 +180,15 @@ class _Faults:
 
     def reached(self, point: int, statement: str, connection: Any) -> None:
         statement, after = " ".join(statement.split()), bool(point % 2)
-        if self._trace is not None:
-            self._trace.write(f"{'after' if after else 'before'}\t{statement}\n")
-        if self._order.cut_everywhere:
+        if self._order.trace:
+            with Path(self._order.trace).open("a", encoding="utf-8") as trace:
+                trace.write(f"{'after' if after else 'before'}\t{statement}\n")
+        if self._cuts < self._order.cuts:
             self._cut_in_turn(connection)
         fault = self._order.fault
-        if fault is None or after != fault.after or fault.statement not in ("", statement):
+        if fault is None or after != fault.after:
+            return
+        if fault.statement not in ("", statement) or not statement.startswith(fault.prefix):
             return
         self._seen += 1
         if self._seen == fault.which:
@@ -190,7 +199,7 @@ class _Faults:
         if self._in_unit == self._next_cut:
             self._next_cut += 1
             self._in_unit = 0
-            print("cut", flush=True)
+            self._cuts += 1
             self._act("cut", connection)
         else:
             self._in_unit += 1
@@ -207,6 +216,8 @@ def _shorten(order: Order) -> None:
     if order.lock_seconds:
         sql.connection._LOCK_SECONDS = order.lock_seconds
         sql.positions._TAKE_OVER_SECONDS = order.lock_seconds
+    if order.lease_seconds:
+        sql.positions.LEASE_SECONDS = streaming.heartbeat.LEASE_SECONDS = order.lease_seconds
 
 
 def _child(order: Order) -> int:
@@ -217,8 +228,8 @@ def _child(order: Order) -> int:
     logging.basicConfig(stream=sys.stderr, format="%(name)s: %(message)s", force=True)
     try:
         return run(order)
-    except BaseException:
-        logging.exception("not an error of the store")
+    except BaseException:  # noqa: BLE001 - the fork must never return into the nursery
+        _log.exception("not an error of the store")
         return 70
 
 
@@ -233,9 +244,11 @@ def _start(order: Order, children: set[int]) -> int:
     return pid
 
 
-def _wait(pid: int, seconds: float, children: set[int]) -> dict[str, object]:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+def _wait(pid: int, seconds: float, kill_after: float | None, children: set[int]) -> dict[str, object]:
+    started = time.monotonic()
+    while (waited := time.monotonic() - started) < seconds:
+        if kill_after is not None and waited > kill_after:
+            os.kill(pid, signal.SIGKILL)  # not reaped yet, so this is still the process that was meant
         found, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
         if found and os.WIFSTOPPED(status):
             return {"stopped": True}
@@ -254,8 +267,9 @@ def main() -> None:
         if "start" in asked:
             answer: dict[str, object] = {"pid": _start(msgspec.convert(asked["start"], Order), children)}
         else:
-            answer = _wait(asked["wait"], asked["seconds"], children)
-        print(json.dumps(answer), flush=True)
+            answer = _wait(asked["wait"], asked["seconds"], asked.get("kill_after"), children)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
     for pid in children:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

@@ -1,19 +1,24 @@
-"""`kill -9` of the running stream: after a restart everything is as if nothing had happened."""
+"""`kill -9` of the running stream: after a restart everything is as if nothing had happened.
+
+In the long form (`make faults`) on PostgreSQL, too, and with a stream that is frozen while another takes over.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from builders import openfda
+from databases import Databases
+from effort import LONG
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from alerts.cloudevent import from_cloudevent
 from eventhubs.hub.server import LocalHub
@@ -21,6 +26,7 @@ from eventhubs.receiver import open_receiver
 from eventhubs.sender import HubSender, OutgoingEvent
 from eventhubs.settings import HubConnection
 from expectations.report_file import read_bodies
+from sql.connection import READ, open_engine
 
 pytestmark = [
     pytest.mark.spark,
@@ -30,6 +36,8 @@ pytestmark = [
 
 DATA = Path(__file__).parents[1] / "data"
 COMMAND = [str(Path(sys.executable).parent / "reactionwatch"), "stream", "--once"]
+LONG_ONLY = pytest.mark.skipif(not LONG, reason="takes minutes: make faults")
+BACKENDS = pytest.mark.parametrize("backend", ["sqlite", pytest.param("postgresql", marks=LONG_ONLY)])
 
 
 def history() -> list[bytes]:
@@ -52,55 +60,69 @@ def hub(tmp_path: Path) -> Iterator[LocalHub]:
         yield hub
 
 
-def environment(hub: LocalHub, folder: Path, alerts: str) -> dict[str, str]:
+def environment(hub: LocalHub, folder: Path, url: str, alerts: str) -> dict[str, str]:
     return {
         **os.environ,
         "REACTIONWATCH_EVENTHUB_CONNECTION": hub.connection_string,
         "REACTIONWATCH_ALERTS_HUB": alerts,
         "REACTIONWATCH_DATA_DIR": str(folder),
+        "REACTIONWATCH_DATABASE_URL": url,
         "REACTIONWATCH_EVENT_TIME": "receivedate",
         "REACTIONWATCH_WINDOWS": "1d",
         "REACTIONWATCH_MAX_EVENTS": "500",
     }
 
 
-def run_to_the_end(env: dict[str, str]) -> None:
-    done = subprocess.run(COMMAND, env=env, capture_output=True, text=True, timeout=150, check=False)
+def run_to_the_end(env: dict[str, str], *options: str) -> None:
+    done = subprocess.run([*COMMAND, *options], env=env, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def wait_until(process: subprocess.Popen[bytes], moment: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 150
+    while not moment():
+        assert process.poll() is None, "the stream ended before its moment came"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def kill_when(env: dict[str, str], moment: Callable[[], bool]) -> None:
     process = subprocess.Popen(COMMAND, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 150
     try:
-        while not moment():
-            assert process.poll() is None, "the stream ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(process, moment)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
 
-def rows(database: Path, statement: str) -> list[tuple[object, ...]]:
+def rows(url: str, statement: str) -> list[tuple[object, ...]]:
+    engine = open_engine(url, pooled=False)
     try:
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-            return connection.execute(statement).fetchall()
-    except sqlite3.OperationalError:
+        with engine.connect().execution_options(**READ) as connection, connection.begin():
+            return [tuple(row) for row in connection.execute(text(statement))]
+    except DBAPIError:
         return []  # not there yet
+    finally:
+        engine.dispose()
 
 
-def truth(database: Path) -> dict[str, list[tuple[object, ...]]]:
+def receipts(url: str, at_least: int, *, folded: bool) -> bool:
+    state = "NOT NULL" if folded else "NULL"
+    ((count,),) = rows(url, f"SELECT COUNT(*) FROM ingest_task WHERE folded_at IS {state}") or [(0,)]
+    return int(str(count)) >= at_least
+
+
+def truth(url: str) -> dict[str, list[tuple[object, ...]]]:
     return {
-        "reports": rows(database, "SELECT case_key, version, digest FROM safety_report ORDER BY 1, 2"),
-        "drugs": rows(database, "SELECT case_key, version, ordinal, drug_id FROM report_drug ORDER BY 1, 2, 3"),
-        "pairs": rows(database, "SELECT case_key, drug_id, reaction_id, event_ms FROM case_pair ORDER BY 1, 2, 3"),
+        "reports": rows(url, "SELECT case_key, version, digest FROM safety_report ORDER BY 1, 2"),
+        "drugs": rows(url, "SELECT case_key, version, ordinal, drug_id FROM report_drug ORDER BY 1, 2, 3"),
+        "pairs": rows(url, "SELECT case_key, drug_id, reaction_id, event_ms FROM case_pair ORDER BY 1, 2, 3"),
         "windows": rows(
-            database, "SELECT drug_id, reaction_id, window_start_ms, cases FROM reaction_window ORDER BY 1, 2, 3"
+            url, "SELECT drug_id, reaction_id, window_start_ms, cases FROM reaction_window ORDER BY 1, 2, 3"
         ),
-        "quarantine": rows(database, "SELECT sequence, body, reasons FROM quarantined_report ORDER BY 1"),
-        "totals": rows(database, "SELECT SUM(stored), SUM(quarantined), SUM(duplicates) FROM ingest_task"),
-        "unfolded": rows(database, "SELECT COUNT(*) FROM ingest_task WHERE folded_at IS NULL"),
+        "quarantine": rows(url, "SELECT sequence, body, reasons FROM quarantined_report ORDER BY 1"),
+        "totals": rows(url, "SELECT SUM(stored), SUM(quarantined), SUM(duplicates) FROM ingest_task"),
+        "unfolded": rows(url, "SELECT COUNT(*) FROM ingest_task WHERE folded_at IS NULL"),
     }
 
 
@@ -113,22 +135,47 @@ def opened(hub: LocalHub, alerts: str) -> dict[str, tuple[str | None, str | None
     return {n.event_id: (n.drug, n.reaction) for n in notices if n.change == "opened"}
 
 
-def test_killed_three_times_the_stream_ends_as_if_undisturbed(hub: LocalHub, tmp_path: Path) -> None:
-    undisturbed = tmp_path / "undisturbed" / "reactionwatch.db"
-    run_to_the_end(environment(hub, undisturbed.parent, "alerts-undisturbed"))
+@BACKENDS
+def test_killed_three_times_the_stream_ends_as_if_undisturbed(
+    hub: LocalHub, databases: Databases, tmp_path: Path, backend: str
+) -> None:
+    with databases.fresh(backend) as undisturbed, databases.fresh(backend) as killed:
+        run_to_the_end(environment(hub, tmp_path / "undisturbed", undisturbed, "alerts-undisturbed"))
 
-    killed = tmp_path / "killed" / "reactionwatch.db"
-    env = environment(hub, killed.parent, "alerts")
+        env = environment(hub, tmp_path / "killed", killed, "alerts")
+        kill_when(env, lambda: receipts(killed, 1, folded=False))  # between a task's write and its commit
+        kill_when(env, lambda: receipts(killed, 2, folded=True))  # after a commit, before or in the next batch
+        kill_when(env, lambda: rows(killed, "SELECT alert_id FROM alert_outbox") != [])  # an alert is on its way
+        run_to_the_end(env)
 
-    def receipts(at_least: int, state: str) -> bool:
-        return rows(killed, f"SELECT COUNT(*) >= {at_least} FROM ingest_task WHERE folded_at IS {state}") == [(1,)]
-
-    kill_when(env, lambda: receipts(1, "NULL"))  # between a task's write and its commit
-    kill_when(env, lambda: receipts(2, "NOT NULL"))  # after a commit, before or in the next batch
-    kill_when(env, lambda: rows(killed, "SELECT COUNT(*) > 0 FROM alert_outbox") == [(1,)])  # an alert is on its way
-    run_to_the_end(env)
-
-    assert truth(killed) == truth(undisturbed)
+        assert truth(killed) == truth(undisturbed)
     found = sorted(opened(hub, "alerts").values())
     assert ("TESTDRUG", "RASH") in found
     assert found == sorted(opened(hub, "alerts-undisturbed").values())
+
+
+@LONG_ONLY
+def test_a_stream_frozen_while_another_takes_over_stores_nothing_when_it_wakes_up(
+    hub: LocalHub, databases: Databases, tmp_path: Path
+) -> None:
+    with databases.fresh("postgresql") as undisturbed, databases.fresh("postgresql") as frozen:
+        run_to_the_end(environment(hub, tmp_path / "undisturbed", undisturbed, "alerts-undisturbed"))
+
+        env = environment(hub, tmp_path / "frozen", frozen, "alerts")
+        first = subprocess.Popen(
+            COMMAND, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        )
+        try:
+            wait_until(first, lambda: receipts(frozen, 1, folded=False))
+            os.killpg(first.pid, signal.SIGSTOP)
+            run_to_the_end({**env, "REACTIONWATCH_DATA_DIR": str(tmp_path / "second")}, "--take-over")
+            assert truth(frozen) == truth(undisturbed)
+            os.killpg(first.pid, signal.SIGCONT)
+            _, said = first.communicate(timeout=150)
+        finally:
+            if first.poll() is None:
+                os.killpg(first.pid, signal.SIGKILL)
+        assert first.returncode == 1
+        assert "Another stream has taken over" in " ".join(said.decode().split())
+        assert truth(frozen) == truth(undisturbed)
+    assert sorted(opened(hub, "alerts").values()) == sorted(opened(hub, "alerts-undisturbed").values())

@@ -294,7 +294,7 @@ def upgrade() -> None:
         comment="A case counts once per (suspect drug, reaction), in the window of its smallest event time.",
     )
     op.create_index(
-        op.f("ix_case_pair_drug_id_reaction_id_event_ms"), "case_pair", ["drug_id", "reaction_id", "event_ms"]
+        op.f("ix_case_pair_drug_id_event_ms_reaction_id"), "case_pair", ["drug_id", "event_ms", "reaction_id"]
     )
 
     op.create_table(
@@ -332,6 +332,13 @@ def upgrade() -> None:
         "reaction_window",
         sa.Column("width_ms", sa.BigInteger(), autoincrement=False, nullable=False, comment="width of the window (ms)"),
         sa.Column(
+            "window_start_ms",
+            sa.BigInteger(),
+            autoincrement=False,
+            nullable=False,
+            comment="start of the window (UTC ms)",
+        ),
+        sa.Column(
             "drug_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="the drug, as in table drug"
         ),
         sa.Column(
@@ -341,6 +348,17 @@ def upgrade() -> None:
             nullable=False,
             comment="the reaction, as in table reaction",
         ),
+        sa.Column("cases", sa.Integer(), nullable=False, comment="distinct cases of the pair"),
+        sa.PrimaryKeyConstraint(
+            "width_ms", "window_start_ms", "drug_id", "reaction_id", name=op.f("pk_reaction_window")
+        ),
+        comment="Distinct cases per (drug, reaction) and window. A window without a row counts zero.",
+        sqlite_with_rowid=False,
+    )
+
+    op.create_table(
+        "window_total",
+        sa.Column("width_ms", sa.BigInteger(), autoincrement=False, nullable=False, comment="width of the window (ms)"),
         sa.Column(
             "window_start_ms",
             sa.BigInteger(),
@@ -348,21 +366,6 @@ def upgrade() -> None:
             nullable=False,
             comment="start of the window (UTC ms)",
         ),
-        sa.Column("cases", sa.Integer(), nullable=False, comment="distinct cases of the pair"),
-        sa.PrimaryKeyConstraint(
-            "width_ms", "drug_id", "reaction_id", "window_start_ms", name=op.f("pk_reaction_window")
-        ),
-        comment="Distinct cases per (drug, reaction) and window. A window without a row counts zero.",
-    )
-    op.create_index(
-        op.f("ix_reaction_window_width_ms_window_start_ms_cases"),
-        "reaction_window",
-        ["width_ms", "window_start_ms", "cases"],
-    )
-
-    op.create_table(
-        "window_total",
-        sa.Column("width_ms", sa.BigInteger(), autoincrement=False, nullable=False, comment="width of the window (ms)"),
         sa.Column(
             "drug_id",
             sa.BigInteger(),
@@ -377,16 +380,10 @@ def upgrade() -> None:
             nullable=False,
             comment="the reaction, as in table reaction; 0: all",
         ),
-        sa.Column(
-            "window_start_ms",
-            sa.BigInteger(),
-            autoincrement=False,
-            nullable=False,
-            comment="start of the window (UTC ms)",
-        ),
         sa.Column("cases", sa.Integer(), nullable=False, comment="sum of cases over the pairs meant"),
-        sa.PrimaryKeyConstraint("width_ms", "drug_id", "reaction_id", "window_start_ms", name=op.f("pk_window_total")),
+        sa.PrimaryKeyConstraint("width_ms", "window_start_ms", "drug_id", "reaction_id", name=op.f("pk_window_total")),
         comment="Sums of reaction_window: per drug (reaction_id 0), per reaction (drug_id 0) and over all (both 0).",
+        sqlite_with_rowid=False,
     )
 
     op.create_table(
@@ -408,6 +405,13 @@ def upgrade() -> None:
         "spike",
         sa.Column("width_ms", sa.BigInteger(), autoincrement=False, nullable=False, comment="width of the window (ms)"),
         sa.Column(
+            "window_start_ms",
+            sa.BigInteger(),
+            autoincrement=False,
+            nullable=False,
+            comment="start of the window (UTC ms)",
+        ),
+        sa.Column(
             "drug_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="the drug, as in table drug"
         ),
         sa.Column(
@@ -416,13 +420,6 @@ def upgrade() -> None:
             autoincrement=False,
             nullable=False,
             comment="the reaction, as in table reaction",
-        ),
-        sa.Column(
-            "window_start_ms",
-            sa.BigInteger(),
-            autoincrement=False,
-            nullable=False,
-            comment="start of the window (UTC ms)",
         ),
         sa.Column("cases", sa.Integer(), nullable=False, comment="distinct cases when last judged"),
         sa.Column("expected", sa.Float(), nullable=False, comment="cases expected in the whole window"),
@@ -433,7 +430,7 @@ def upgrade() -> None:
         sa.Column("rules", _string(120), nullable=False, comment="rules that found it, comma separated"),
         sa.Column("rules_version", _string(64), nullable=False, comment="settings of the rules"),
         sa.Column("found_at", _timestamp(), nullable=False, comment="when it was found (UTC)"),
-        sa.PrimaryKeyConstraint("width_ms", "drug_id", "reaction_id", "window_start_ms", name=op.f("pk_spike")),
+        sa.PrimaryKeyConstraint("width_ms", "window_start_ms", "drug_id", "reaction_id", name=op.f("pk_spike")),
         comment="Findings: windows in which a pair was reported unusually often. A finding is never withdrawn.",
     )
 
