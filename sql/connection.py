@@ -75,7 +75,13 @@ def _sqlite(url: URL, options: dict[str, Any]) -> Engine:
 def _set_up_sqlite(dbapi_connection: Any, _record: object) -> None:
     dbapi_connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
     cursor = dbapi_connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY", "cache_size=-65536"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "temp_store=MEMORY",
+        "cache_size=-65536",
+        "wal_autocheckpoint=16000",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -221,7 +221,6 @@ report_drug = Table(
     Column("product", string(NAME_LENGTH), comment="medicinalproduct as reported"),
     Column("characterization", SmallInteger, comment="1 suspect, 2 concomitant, 3 interacting"),
     Column("indication", string(NAME_LENGTH), comment="what it was given for, upper case"),
-    Index(None, "drug_id"),
     comment="Drug entries of a stored report.",
 )
 
@@ -233,7 +232,6 @@ report_reaction = Table(
     Column("ordinal", Integer, primary_key=True, autoincrement=False, comment="place in patient.reaction, from 0"),
     Column("reaction_id", BigInteger, comment="the reaction, as in table reaction; NULL: the entry names no term"),
     Column("outcome", SmallInteger, comment="1 recovered to 5 fatal, 6 unknown, as openFDA codes it"),
-    Index(None, "reaction_id"),
     comment="Reactions of a stored report.",
 )
 
@@ -264,6 +262,7 @@ window_delta = Table(
     _key("event_ms", "event time whose windows change (UTC ms)"),
     Column("delta", Integer, nullable=False, comment="cases more (or, below 0, fewer)"),
     comment="Changes of counts a task caused; gone once its receipt is folded.",
+    sqlite_with_rowid=False,
 )
 
 

@@ -52,6 +52,7 @@ stage_report = Table(
     Column("is_first", Boolean, nullable=False),
     *_copied(safety_report, without=_OF_THE_TASK),
     prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
 )
 
 stage_drug = Table(
@@ -61,6 +62,7 @@ stage_drug = Table(
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
     *_copied(report_drug, without=("case_key", "version", "ordinal")),
     prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
 )
 
 stage_reaction = Table(
@@ -70,6 +72,7 @@ stage_reaction = Table(
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
     *_copied(report_reaction, without=("case_key", "version", "ordinal")),
     prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
 )
 
 stage_pair = Table(
@@ -79,6 +82,7 @@ stage_pair = Table(
     Column("drug_id", BigInteger, primary_key=True, autoincrement=False),
     Column("reaction_id", BigInteger, primary_key=True, autoincrement=False),
     prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
 )
 
 stage_refused = Table(
@@ -87,6 +91,7 @@ stage_refused = Table(
     _sequence(),
     *_copied(quarantined_report, without=("hub", "generation", "partition_id", "state", *_OF_THE_TASK)),
     prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
 )
 
 stage_drug_name = Table(
@@ -95,6 +100,7 @@ stage_drug_name = Table(
     Column("drug_id", BigInteger, primary_key=True, autoincrement=False),
     *_copied(drug, without=("drug_id",)),
     prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
 )
 
 stage_reaction_name = Table(
@@ -103,4 +109,5 @@ stage_reaction_name = Table(
     Column("reaction_id", BigInteger, primary_key=True, autoincrement=False),
     *_copied(reaction, without=("reaction_id",)),
     prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
 )

@@ -469,10 +469,6 @@ execute sp_addextendedproperty 'MS_Description', N'what it was given for, upper 
 
 GO
 
-CREATE INDEX ix_report_drug_drug_id ON report_drug (drug_id);
-
-GO
-
 CREATE TABLE report_reaction (
     case_key BIGINT NOT NULL,
     version BIGINT NOT NULL,
@@ -505,10 +501,6 @@ execute sp_addextendedproperty 'MS_Description', N'the reaction, as in table rea
 GO
 
 execute sp_addextendedproperty 'MS_Description', N'1 recovered to 5 fatal, 6 unknown, as openFDA codes it', 'schema', dbo, 'table', report_reaction, 'column', outcome;
-
-GO
-
-CREATE INDEX ix_report_reaction_reaction_id ON report_reaction (reaction_id);
 
 GO
 

@@ -233,7 +233,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("case_key", "version", "ordinal", name=op.f("pk_report_drug")),
         comment="Drug entries of a stored report.",
     )
-    op.create_index(op.f("ix_report_drug_drug_id"), "report_drug", ["drug_id"])
 
     op.create_table(
         "report_reaction",
@@ -265,7 +264,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("case_key", "version", "ordinal", name=op.f("pk_report_reaction")),
         comment="Reactions of a stored report.",
     )
-    op.create_index(op.f("ix_report_reaction_reaction_id"), "report_reaction", ["reaction_id"])
 
     op.create_table(
         "case_pair",
@@ -326,6 +324,7 @@ def upgrade() -> None:
         sa.Column("delta", sa.Integer(), nullable=False, comment="cases more (or, below 0, fewer)"),
         sa.PrimaryKeyConstraint("receipt_id", "drug_id", "reaction_id", "event_ms", name=op.f("pk_window_delta")),
         comment="Changes of counts a task caused; gone once its receipt is folded.",
+        sqlite_with_rowid=False,
     )
 
     op.create_table(
