@@ -37,8 +37,8 @@ def everything(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
         "pairs": rows(engine, "SELECT case_key, drug_id, reaction_id, event_ms FROM case_pair ORDER BY 1, 2, 3"),
         "deltas": rows(
             engine,
-            "SELECT drug_id, reaction_id, event_ms, SUM(delta) FROM window_delta GROUP BY drug_id, reaction_id, event_ms "
-            "HAVING SUM(delta) <> 0 ORDER BY 1, 2, 3",
+            "SELECT drug_id, reaction_id, event_ms, SUM(delta) FROM window_delta "
+            "GROUP BY drug_id, reaction_id, event_ms HAVING SUM(delta) <> 0 ORDER BY 1, 2, 3",
         ),
         "quarantine": rows(
             engine, "SELECT partition_id, sequence, body, reasons FROM quarantined_report ORDER BY 1, 2"
