@@ -11,11 +11,14 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from postgresql import PostgresServer
+from sqlalchemy import Engine, text
 from tsql.driver import PREPARE_DATABASE, standing_in
 
 from sql.connection import open_engine
-from sql.migrate import upgrade
+from sql.errors import StoreRefusedError
+from sql.migrate import VERSION_TABLE, VERSIONS, current_version, upgrade
 from sql.schema import metadata
+from sql.views import drop_views
 
 __all__ = ["BACKENDS", "Databases"]
 
@@ -32,6 +35,7 @@ class Databases:
         self._folder = Path(mkdtemp(prefix="databases-"))
         self._server: PostgresServer | None = None
         self._made = 0
+        self._made_anew = False
 
     @property
     def postgresql(self) -> PostgresServer:
@@ -94,9 +98,23 @@ class Databases:
         engine.dispose()
 
     def _clear_mssql(self, url: str) -> None:
-        self._prepare(url)
+        """Take every row out, or make the tables anew where they are not this session's or a test has broken them."""
         engine = open_engine(url, pooled=False)
-        with engine.begin() as connection:
-            for table in metadata.sorted_tables:
-                connection.execute(table.delete())
+        if self._is_clean(engine):
+            with engine.begin() as connection:
+                for table in metadata.sorted_tables:
+                    connection.execute(table.delete())
+        else:
+            with engine.begin() as connection:
+                tables = (*(table.name for table in metadata.sorted_tables), VERSION_TABLE)
+                for statement in (*drop_views(), *(f"DROP TABLE IF EXISTS {name}" for name in tables)):
+                    connection.execute(text(statement))
+            upgrade(engine)
+            self._made_anew = True
         engine.dispose()
+
+    def _is_clean(self, engine: Engine) -> bool:
+        try:
+            return self._made_anew and current_version(engine) == VERSIONS[-1]
+        except StoreRefusedError:
+            return False
