@@ -21,7 +21,7 @@ from reactionwatch.console import say
 from reactionwatch.errors import DemoFailedError
 from reactionwatch.settings import SettingsError, load_settings
 from sql.errors import StoreError
-from sql.retry import cause_of, store_error
+from sql.retry import Failure, cause_of, failure_of, store_error
 from streaming.errors import SparkSetupError, StreamFailedError
 
 __all__ = ["app", "main"]
@@ -62,9 +62,9 @@ app.add_typer(quarantine.app, name="quarantine")
 
 
 def _say_retry(details: RetryDetails) -> None:
-    if details.wait_for < 1.0:
-        return  # a collision in the database, run again at once
     error = details.caused_by
+    if isinstance(error, DBAPIError) and failure_of(error) is Failure.COLLISION:
+        return  # run again at once
     what = f"Database: {cause_of(error)}" if isinstance(error, DBAPIError) else type(error).__name__
     logging.getLogger("reactionwatch").warning(
         "%s; trying again in %.0f s (try %d).", what, details.wait_for, details.retry_num + 1

@@ -9,7 +9,7 @@ Staging tables are temporary on every database: `#name` is what T-SQL asks for a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -89,17 +89,15 @@ def empty(connection: Connection, *tables: Table) -> None:
 def load(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
     """Bulk load whole rows, every column in order, into a temporary table.
 
-    On T-SQL it is quick only in a transaction that writes nothing else (`sql.connection.READ`), which it ends.
+    Only in a transaction that writes nothing else (`sql.connection.READ`): on T-SQL it ends it.
     """
+    assert connection.get_execution_options().get("begin_mode") == "DEFERRED"
     if not rows:
         return
     rows = _bound(connection, table, rows)
     if connection.dialect.name == "postgresql":
         with _errors_as_usual(connection):
             _copy(connection, table, rows)
-    elif connection.dialect.name == "mssql" and connection.get_execution_options().get("begin_mode") != "DEFERRED":
-        for row in rows:
-            connection.exec_driver_sql(_insert_text(connection, table), tuple(row))
     elif connection.dialect.name == "mssql":
         with _errors_as_usual(connection):
             _execute_parameter_arrays(connection, table, rows)
@@ -251,17 +249,11 @@ def _insert_where_not_exists(connection: Connection, table: Table, rows: Select[
 def _bound(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
     """The rows as the driver takes them: what the column types do to values on their way to the database."""
     dialect = connection.dialect
-    processors: list[tuple[int, Callable[[Any], Any]]] = [
+    processors = [
         (place, processor)
         for place, column in enumerate(table.columns)
         if (processor := column.type.dialect_impl(dialect).bind_processor(dialect)) is not None
     ]
-    if dialect.name == "mssql":
-        processors += [
-            (place, _fitting(column.type.length))
-            for place, column in enumerate(table.columns)
-            if isinstance(column.type, String) and column.type.length
-        ]
     if not processors:
         return rows
     bound = [list(row) for row in rows]
@@ -269,18 +261,6 @@ def _bound(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) 
         for row in bound:
             row[place] = process(row[place])
     return bound
-
-
-def _fitting(length: int) -> Callable[[str | None], str | None]:
-    """Cuts texts to `length` as T-SQL counts: in units of UTF-16, two for a character beyond the basic plane."""
-
-    def cut(text: str | None) -> str | None:
-        if text is None or 2 * len(text) <= length:
-            return text
-        units = text.encode("utf-16-le")
-        return text if len(units) <= 2 * length else units[: 2 * length].decode("utf-16-le", "ignore")
-
-    return cut
 
 
 @contextmanager

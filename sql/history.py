@@ -11,11 +11,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, Column, Integer, Select, SmallInteger, Table, func, literal, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    Select,
+    SmallInteger,
+    Subquery,
+    Table,
+    cast,
+    func,
+    literal,
+    select,
+    union_all,
+)
 from sqlalchemy.engine import Connection
 
 from models.spikes.counts import CandidateCounts
-from sql.dialect import empty, load
 from sql.keys import ANY
 from sql.schema import case_pair, reaction_window, spike, window_total
 from sql.windows import staging, window_start
@@ -23,13 +35,6 @@ from sql.windows import staging, window_start
 __all__ = ["Staged", "fetch_counts", "first_window", "read_staged", "stage_candidate"]
 
 Ints = NDArray[np.int64]
-
-stage_back = Table(
-    "#stage_back",
-    staging,
-    Column("windows", BigInteger, primary_key=True, autoincrement=False, comment="how far back, from 1"),
-    prefixes=["TEMPORARY"],
-)
 
 stage_candidate = Table(
     "#stage_candidate",
@@ -80,8 +85,6 @@ def fetch_counts(connection: Connection, staged: Staged, windows: int) -> Candid
     starts, width_ms = staged.window_start_ms, staged.width_ms
     first_ms = first_window(connection, width_ms)
     assert first_ms is not None
-    empty(connection, stage_back)
-    load(connection, stage_back, [(back,) for back in range(1, windows + 1)])
 
     def history(table: Table, *of: str) -> Ints:
         return _history(connection, staged, windows, first_ms, table, of)
@@ -107,7 +110,8 @@ def _history(
 
     Candidates that share their window and the columns `of` share their history: it is read for the first of them.
     """
-    c, back = stage_candidate.c, stage_back.c.windows
+    c, numbers = stage_candidate.c, _numbers(windows)
+    back = numbers.c.windows
     shared = [c.window_start_ms, *(c[name] for name in of)]
     first = (
         select(func.min(c.ordinal).label("ordinal"), *shared)
@@ -123,19 +127,25 @@ def _history(
             table.c.window_start_ms == first.c.window_start_ms - back * staged.width_ms,
             *(table.c[name] == (first.c[name] if name in of else ANY) for name in ("drug_id", "reaction_id")),
         )
-        .correlate(first, stage_back)
+        .correlate(first, numbers)
         .scalar_subquery()
     )
     rows = _integers(
         connection,
         select(first.c.ordinal, back, func.coalesce(cases, 0).label("cases"))
-        .select_from(stage_back.join(first, literal(1) == 1))
+        .select_from(numbers.join(first, literal(1) == 1))
         .where(first.c.window_start_ms - back * staged.width_ms >= first_ms),
     )
     counts = np.zeros((staged.ordinal.size, windows), dtype=np.int64)
     # A count is below zero while a move is folded and the backfill that counted the case first is not.
     counts[np.searchsorted(staged.ordinal, rows[:, 0]), windows - rows[:, 1]] = np.maximum(rows[:, 2], 0)
     return counts[_first_of_equal(staged.window_start_ms, *(getattr(staged, name) for name in of))]
+
+
+def _numbers(last: int) -> Subquery:
+    """The numbers from 1 to `last` as rows: how many windows back."""
+    # With its type told: SQL Server would multiply small numbers as 32-bit ones.
+    return union_all(*(select(cast(number, BigInteger).label("windows")) for number in range(1, last + 1))).subquery()
 
 
 def _alarmed(connection: Connection, staged: Staged, windows: int) -> NDArray[np.bool_]:

@@ -1,8 +1,8 @@
 """Which failures of a database pass, and how long we wait for them.
 
 Collisions with another transaction are run again at once, with jitter. What is away (lost connection, failover,
-full disk, throttling) is waited for, first 5 s, then longer up to 60 s, two and a half minutes in all. What the
-database refuses (permission, missing table, bad statement) fails at once: no waiting makes it right.
+full disk, throttling) is waited for, first 5 s, then longer up to 60 s. After two and a half minutes neither is tried
+again. What the database refuses (permission, missing table, bad statement) fails at once: no waiting makes it right.
 
 Transient codes: Microsoft, "Troubleshoot transient connection errors in SQL Database"; PostgreSQL manual, appendix A;
 SQLite, "Result and error codes".
@@ -23,6 +23,8 @@ from sql.errors import StoreError, StoreRefusedError, StoreUnavailableError
 __all__ = ["Failure", "cause_of", "failure_of", "is_lock_timeout", "persistently", "store_error"]
 
 T = TypeVar("T")
+
+_PATIENCE_SECONDS = 150.0
 
 _SQLITE_COLLISIONS = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _SQLITE_AWAY = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PROTOCOL")
@@ -76,7 +78,7 @@ def persistently(work: Callable[[], T]) -> T:
     """
     try:
         for attempt in stamina.retry_context(
-            on=_is(Failure.AWAY), attempts=None, timeout=150.0, wait_initial=5.0, wait_max=60.0
+            on=_is(Failure.AWAY), attempts=None, timeout=_PATIENCE_SECONDS, wait_initial=5.0, wait_max=60.0
         ):
             with attempt:
                 return _through_collisions(work)
@@ -107,7 +109,12 @@ def store_error(error: DBAPIError) -> StoreError:
 
 def _through_collisions(work: Callable[[], T]) -> T:
     for attempt in stamina.retry_context(
-        on=_is(Failure.COLLISION), attempts=10, timeout=None, wait_initial=0.02, wait_max=1.0, wait_jitter=0.2
+        on=_is(Failure.COLLISION),
+        attempts=10,
+        timeout=_PATIENCE_SECONDS,
+        wait_initial=0.02,
+        wait_max=1.0,
+        wait_jitter=0.2,
     ):
         with attempt:
             return work()

@@ -8,7 +8,8 @@ import threading
 import pytest
 from sqlalchemy import Engine, text
 
-from sql.errors import FencedError, LeaseHeldError
+from sql.commit import commit
+from sql.errors import FencedError, LeaseHeldError, StoreUnavailableError
 from sql.positions import LEASE_SECONDS, Lease, beat, positions, release, take_over
 from streaming.heartbeat import heartbeat
 
@@ -68,6 +69,16 @@ def test_taking_over_fences_the_first_and_keeps_its_positions(engine: Engine) ->
     with engine.begin() as connection, pytest.raises(FencedError):
         beat(connection, first)
     assert positions(engine, HUB, 1) == {"0": 7, "1": 3}
+
+
+def test_a_commit_holds_the_lease_to_its_end_so_that_nobody_takes_it_for_dead(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sql.positions._TAKE_OVER_SECONDS", 0.3)
+    first = held_elsewhere(engine)
+    with commit(engine, first), pytest.raises(StoreUnavailableError, match="locked"):
+        take_over(engine, HUB, 1, {"0": 0}, sleeper=lambda _: None)
+    assert positions(engine, HUB, 1) == {"0": 0}
 
 
 def test_the_heartbeat_tells_when_somebody_took_over(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
