@@ -18,9 +18,9 @@ from postgresql import PostgresServer
 from sqlalchemy import Table
 
 from benchmarks.store_reports import BATCH, GENERATION, HUB, PARTITIONS, Batch, describe, make_batches
-from sql.clock import utc_now
+from sql.clock import now_ms, utc_now
 from sql.connection import open_engine
-from sql.keys import random_key
+from sql.keys import receipt_key
 from sql.migrate import upgrade
 from sql.positions import Lease, take_over
 from sql.schema import case_pair, drug, reaction, report_drug, report_reaction, safety_report
@@ -58,7 +58,7 @@ def plain_write(connection: psycopg.Connection[Any], task: TaskBatch) -> None:
     staged = staged_rows(task, ())
     reports = [_named(stage_report, row) for row in staged[stage_report]]
     of_task = {
-        "receipt_id": random_key(),
+        "receipt_id": receipt_key(now_ms()),
         "model_version": task.model_version,
         "suite_version": task.suite_version,
         "stored_at": utc_now(),

@@ -11,9 +11,10 @@ from sqlalchemy import Engine, Table, text
 
 from benchmarks.store_reports import GENERATION, HUB, PARTITIONS, WIDTHS, Batch
 from models.spikes import SpikeRules
+from sql.keys import receipt_key
 from sql.migrate import upgrade
 from sql.positions import Lease, take_over
-from sql.schema import case_pair, report_drug, report_reaction, safety_report
+from sql.schema import case_pair, ingest_task, report_drug, report_reaction, safety_report
 from sql.task_write import write_task
 from streaming.commit import Committer
 
@@ -28,7 +29,7 @@ def fill_store(engine: Engine, recent: Sequence[Batch], copies: int, span_ms: in
         for task in batch.tasks(lease):
             write_task(engine, task)
     if copies:
-        for table in (safety_report, report_drug, report_reaction, case_pair):
+        for table in (ingest_task, safety_report, report_drug, report_reaction, case_pair):
             _multiply(engine, table, copies, span_ms)
     Committer(engine, lease, WIDTHS, SpikeRules()).run_backfill()
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -38,8 +39,9 @@ def fill_store(engine: Engine, recent: Sequence[Batch], copies: int, span_ms: in
 
 
 def _multiply(engine: Engine, table: Table, copies: int, span_ms: int) -> None:
-    """Copy every row `copies` times, each copy for a case of its own and earlier by another `span_ms`."""
+    """Copy every row `copies` times, each copy for a case and receipt of its own and earlier by another `span_ms`."""
     changed = {
+        "receipt_id": f"t.receipt_id - n.i * {receipt_key(span_ms)}",
         "case_key": "t.case_key + n.i",
         "event_ms": f"t.event_ms - n.i * {span_ms}",
         "enqueued_ms": f"t.enqueued_ms - n.i * {span_ms}",

@@ -5,26 +5,15 @@ Every query is driven from the staged candidates, so that it costs what they cos
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Integer,
-    Select,
-    SmallInteger,
-    Subquery,
-    Table,
-    cast,
-    func,
-    literal,
-    select,
-    union_all,
-)
+from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Select, SmallInteger, Table, bindparam, func, select
 from sqlalchemy.engine import Connection
 
 from models.spikes.counts import CandidateCounts
@@ -87,7 +76,7 @@ def fetch_counts(connection: Connection, staged: Staged, windows: int) -> Candid
     assert first_ms is not None
 
     def history(table: Table, *of: str) -> Ints:
-        return _history(connection, staged, windows, first_ms, table, of)
+        return _history(connection, staged, windows, table, of)
 
     total = history(window_total)
     column_starts = starts[:, None] - width_ms * np.arange(windows, 0, -1, dtype=np.int64)[None, :]
@@ -103,49 +92,41 @@ def fetch_counts(connection: Connection, staged: Staged, windows: int) -> Candid
     )
 
 
-def _history(
-    connection: Connection, staged: Staged, windows: int, first_ms: int, table: Table, of: tuple[str, ...]
-) -> Ints:
+def _history(connection: Connection, staged: Staged, windows: int, table: Table, of: tuple[str, ...]) -> Ints:
     """(n, windows) counts in the windows before, oldest first: rows of `table`, each looked up by its whole key.
 
     Candidates that share their window and the columns `of` share their history: it is read for the first of them.
     """
-    c, numbers = stage_candidate.c, _numbers(windows)
-    back = numbers.c.windows
+    ages = {f"age_{back}": back * staged.width_ms for back in range(1, windows + 1)}
+    rows = _integers(connection, _history_query(table, of, windows), {"width_ms": staged.width_ms, **ages})
+    rows = rows[np.argsort(rows[:, 0])]
+    same = _first_of_equal(staged.window_start_ms, *(getattr(staged, name) for name in of))
+    # A count is below zero while a move is folded and the backfill that counted the case first is not.
+    return np.maximum(rows[np.searchsorted(rows[:, 0], staged.ordinal[same]), 1:], 0)
+
+
+@cache
+def _history_query(table: Table, of: tuple[str, ...], windows: int) -> Select[Any]:
+    """A row per history: ordinal of the first candidate that has it, and its counts, oldest first.
+
+    Takes `width_ms` and, as `age_N`, how long N widths are. Made once, for it is a long one.
+    """
+    c, width = stage_candidate.c, bindparam("width_ms", type_=BigInteger)
     shared = [c.window_start_ms, *(c[name] for name in of)]
     first = (
-        select(func.min(c.ordinal).label("ordinal"), *shared)
-        .where(c.width_ms == staged.width_ms)
-        .group_by(*shared)
-        .subquery()
+        select(func.min(c.ordinal).label("ordinal"), *shared).where(c.width_ms == width).group_by(*shared).subquery()
     )
-    # As a scalar query of the staged rows, for a join might be driven from the whole of the other side.
-    cases = (
-        select(table.c.cases)
-        .where(
-            table.c.width_ms == staged.width_ms,
-            table.c.window_start_ms == first.c.window_start_ms - back * staged.width_ms,
+
+    def cases(back: int) -> ColumnElement[int]:
+        # As a scalar query of the staged rows, for a join might be driven from the whole of the other side.
+        at = (
+            table.c.width_ms == width,
+            table.c.window_start_ms == first.c.window_start_ms - bindparam(f"age_{back}", type_=BigInteger),
             *(table.c[name] == (first.c[name] if name in of else ANY) for name in ("drug_id", "reaction_id")),
         )
-        .correlate(first, numbers)
-        .scalar_subquery()
-    )
-    rows = _integers(
-        connection,
-        select(first.c.ordinal, back, func.coalesce(cases, 0).label("cases"))
-        .select_from(numbers.join(first, literal(1) == 1))
-        .where(first.c.window_start_ms - back * staged.width_ms >= first_ms),
-    )
-    counts = np.zeros((staged.ordinal.size, windows), dtype=np.int64)
-    # A count is below zero while a move is folded and the backfill that counted the case first is not.
-    counts[np.searchsorted(staged.ordinal, rows[:, 0]), windows - rows[:, 1]] = np.maximum(rows[:, 2], 0)
-    return counts[_first_of_equal(staged.window_start_ms, *(getattr(staged, name) for name in of))]
+        return func.coalesce(select(table.c.cases).where(*at).correlate(first).scalar_subquery(), 0)
 
-
-def _numbers(last: int) -> Subquery:
-    """The numbers from 1 to `last` as rows: how many windows back."""
-    # With its type told: SQL Server would multiply small numbers as 32-bit ones.
-    return union_all(*(select(cast(number, BigInteger).label("windows")) for number in range(1, last + 1))).subquery()
+    return select(first.c.ordinal, *(cases(back).label(f"back_{back}") for back in range(windows, 0, -1)))
 
 
 def _alarmed(connection: Connection, staged: Staged, windows: int) -> NDArray[np.bool_]:
@@ -184,9 +165,8 @@ def _first_windows_of_drugs(connection: Connection, staged: Staged) -> Ints:
     return window_start(rows[np.searchsorted(rows[:, 0], staged.drug_id), 1], staged.width_ms)
 
 
-def _integers(connection: Connection, query: Select[Any]) -> Ints:
+def _integers(connection: Connection, query: Select[Any], values: Mapping[str, int] | None = None) -> Ints:
     """(rows, columns) of a query whose columns are all integers."""
-    parts = [
-        np.fromiter(chain.from_iterable(rows), dtype=np.int64) for rows in connection.execute(query).partitions(10_000)
-    ]
+    found = connection.execute(query, values)
+    parts = [np.fromiter(chain.from_iterable(rows), dtype=np.int64) for rows in found.partitions(1_000)]
     return np.concatenate([np.zeros(0, dtype=np.int64), *parts]).reshape(-1, len(query.selected_columns))

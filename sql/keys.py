@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-__all__ = ["ANY", "name_key", "random_key"]
+__all__ = ["ANY", "name_key", "receipt_key"]
 
 ANY = 0
 """Key that stands for "all drugs" or "all reactions" in the totals; no name hashes to it."""
@@ -21,6 +21,10 @@ def name_key(name: str) -> int:
     return int.from_bytes(digest, "big", signed=True) or 1
 
 
-def random_key() -> int:
-    """A fresh positive 63-bit id: names one attempt at a task's write, and its receipt when it succeeds."""
-    return secrets.randbits(63) or 1
+def receipt_key(now_ms: int) -> int:
+    """A fresh positive 63-bit id: names one attempt at a task's write, and its receipt when it succeeds.
+
+    The time in ms and 22 random bits, so that what is stored later lies behind what is there, in one place. Should two
+    ever be the same, the second receipt violates its key and the transaction is run again under another id.
+    """
+    return now_ms << 22 | secrets.randbits(22)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSIONS", "VERSION_TABLE", "azure_sql_ddl", "current_version", "ensure_schema", "upgrade"]
 
-VERSIONS = ("0001",)
+VERSIONS = ("0002",)
 """Every version of the tables, oldest first; the last is the one this build speaks."""
 
 VERSION_TABLE = "reactionwatch_version"
@@ -105,14 +105,16 @@ def _config(connection: Connection | None = None) -> Config:
 
 def _version(connection: Connection) -> str | None:
     there = inspect(connection)
-    if not there.has_table(VERSION_TABLE):
-        if there.has_table(ingest_task.name):
-            raise StoreRefusedError(
-                "The database has tables of an early development build, which cannot be upgraded: "
-                "set REACTIONWATCH_DATABASE_URL or the data folder to a new one."
-            )
-        return None
-    version: str | None = connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
+    version: str | None = None
+    if there.has_table(VERSION_TABLE):
+        version = connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
+    elif there.has_table(ingest_task.name):
+        version = ""
+    if version is not None and version < VERSIONS[0]:
+        raise StoreRefusedError(
+            "The database has tables of an early development build, which cannot be upgraded: "
+            "set REACTIONWATCH_DATABASE_URL or the data folder to a new one."
+        )
     if version is not None and version not in VERSIONS:
         raise StoreRefusedError(
             f"A newer ReactionWatch has upgraded this database (to version {version}; this build knows "

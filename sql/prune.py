@@ -127,7 +127,7 @@ def _prune_chunk(
         with connection.execution_options(**READ).begin():
             empty(connection, kind.staged)
             rows = (
-                select(*kind.table.primary_key.columns, kind.time.label("at"))
+                select(*(kind.table.c[c.name] for c in kind.staged.primary_key.columns), kind.time.label("at"))
                 .where(*kind.due(before), kind.time >= since)
                 .order_by(kind.time)
                 .limit(chunk)
@@ -170,8 +170,8 @@ def _forget_messages(connection: Connection) -> Pruned:
 _staging = MetaData()
 
 
-def _keys_of(table: Table, name: str) -> Table:
-    keys = [Column(c.name, c.type, primary_key=True, autoincrement=False) for c in table.primary_key.columns]
+def _keys_of(name: str, *columns: Column[Any]) -> Table:
+    keys = [Column(c.name, c.type, primary_key=True, autoincrement=False) for c in columns]
     return Table(name, _staging, *keys, Column("at", timestamp(), nullable=False), prefixes=["TEMPORARY"])
 
 
@@ -180,9 +180,9 @@ def _folded(receipt_id: Column[int]) -> ColumnElement[bool]:
     return exists().where(t.receipt_id == receipt_id, t.folded_at.is_not(None))
 
 
-_stage_report = _keys_of(safety_report, "#prune_report")
-_stage_refused = _keys_of(quarantined_report, "#prune_refused")
-_stage_message = _keys_of(alert_outbox, "#prune_message")
+_stage_report = _keys_of("#prune_report", safety_report.c.receipt_id, safety_report.c.sequence)
+_stage_refused = _keys_of("#prune_refused", *quarantined_report.primary_key.columns)
+_stage_message = _keys_of("#prune_message", *alert_outbox.primary_key.columns)
 
 _KINDS = (
     _Kind(

@@ -98,6 +98,14 @@ def _version_key() -> Column[int]:
     return _key("version", "version of the case: safetyreportversion, else receipt date as yyyymmdd, else 0")
 
 
+def _report_key() -> list[Column[int]]:
+    """Of the report a row belongs to: where it came in, so that what is stored together lies together."""
+    return [
+        _key("receipt_id", "receipt of the report, as in safety_report"),
+        _key("sequence", "hub sequence number of the report, as in safety_report"),
+    ]
+
+
 def _drug_key(comment: str = "the drug, as in table drug") -> Column[int]:
     return _key("drug_id", comment)
 
@@ -136,7 +144,7 @@ stream_lease = Table(
 ingest_task = Table(
     "ingest_task",
     metadata,
-    _key("receipt_id", "random id of the attempt that stored the range"),
+    _key("receipt_id", "id of the attempt that stored the range, rising with time"),
     _hub_column(),
     _generation_column(),
     _partition_column(),
@@ -206,7 +214,7 @@ safety_report = Table(
     _suite_column(),
     Column("stored_at", timestamp(), nullable=False, comment="when it was stored (UTC)"),
     Column("pruned_at", timestamp(), comment="when what it says was forgotten (UTC); NULL: it is all here"),
-    Index(None, "receipt_id"),
+    Index(None, "receipt_id", "sequence"),
     Index(None, "stored_at"),
     comment="One row per version of a case.",
 )
@@ -214,25 +222,25 @@ safety_report = Table(
 report_drug = Table(
     "report_drug",
     metadata,
-    _case_key(),
-    _version_key(),
+    *_report_key(),
     Column("ordinal", Integer, primary_key=True, autoincrement=False, comment="place in patient.drug, from 0"),
     Column("drug_id", BigInteger, comment="the drug, as in table drug; NULL: the entry names none"),
     Column("product", string(NAME_LENGTH), comment="medicinalproduct as reported"),
     Column("characterization", SmallInteger, comment="1 suspect, 2 concomitant, 3 interacting"),
     Column("indication", string(NAME_LENGTH), comment="what it was given for, upper case"),
     comment="Drug entries of a stored report.",
+    sqlite_with_rowid=False,
 )
 
 report_reaction = Table(
     "report_reaction",
     metadata,
-    _case_key(),
-    _version_key(),
+    *_report_key(),
     Column("ordinal", Integer, primary_key=True, autoincrement=False, comment="place in patient.reaction, from 0"),
     Column("reaction_id", BigInteger, comment="the reaction, as in table reaction; NULL: the entry names no term"),
     Column("outcome", SmallInteger, comment="1 recovered to 5 fatal, 6 unknown, as openFDA codes it"),
     comment="Reactions of a stored report.",
+    sqlite_with_rowid=False,
 )
 
 case_pair = Table(
@@ -251,6 +259,7 @@ case_pair = Table(
     Column("moved_by", BigInteger, nullable=False, comment="receipt that inserted or last moved it"),
     Index(None, "drug_id", "event_ms", "reaction_id"),
     comment="A case counts once per (suspect drug, reaction), in the window of its smallest event time.",
+    sqlite_with_rowid=False,
 )
 
 window_delta = Table(

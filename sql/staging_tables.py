@@ -60,7 +60,7 @@ stage_drug = Table(
     staging,
     _sequence(),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
-    *_copied(report_drug, without=("case_key", "version", "ordinal")),
+    *_copied(report_drug, without=("receipt_id", "sequence", "ordinal")),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )
@@ -70,7 +70,7 @@ stage_reaction = Table(
     staging,
     _sequence(),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
-    *_copied(report_reaction, without=("case_key", "version", "ordinal")),
+    *_copied(report_reaction, without=("receipt_id", "sequence", "ordinal")),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, Join, Table, and_, case, func, insert, literal, select, true, union_all, update
 from sqlalchemy.engine import Connection
 
-from sql.clock import utc_now
+from sql.clock import now_ms, utc_now
 from sql.connection import READ
 from sql.dialect import confirm_open, create_staging, insert_absent, lower_pairs
 from sql.errors import AccountingError, KeyCollisionError
-from sql.keys import random_key
+from sql.keys import receipt_key
 from sql.positions import Guard, move_position
 from sql.retry import persistently
 from sql.schema import (
@@ -106,7 +106,7 @@ def _write(engine: Engine, batch: TaskBatch) -> TaskResult:
 
 
 def _transaction(connection: Connection, batch: TaskBatch, conflicts: frozenset[int]) -> TaskResult:
-    receipt_id = random_key()
+    receipt_id = receipt_key(now_ms())
     # 1. position
     events = [e.event_ms for e in batch.events if isinstance(e, Accepted)]
     verdict, next_sequence = move_position(
@@ -129,7 +129,7 @@ def _transaction(connection: Connection, batch: TaskBatch, conflicts: frozenset[
     if found != conflicts:
         raise _BodiesNeeded(found)
     # 3. items, pairs, deltas
-    _insert_items(connection)
+    _insert_items(connection, receipt_id)
     _move_pairs(connection, receipt_id)
     _insert_deltas(connection, receipt_id)
     # 4. quarantine, receipt
@@ -235,14 +235,13 @@ def _classify(connection: Connection, receipt_id: int) -> dict[int, int]:
     return {row.sequence: row.outcome for row in rows}
 
 
-def _insert_items(connection: Connection) -> None:
+def _insert_items(connection: Connection, receipt_id: int) -> None:
     for target, staged in ((report_drug, stage_drug), (report_reaction, stage_reaction)):
-        columns = [c for c in staged.columns if c.name != "sequence"]
         rows = (
-            select(stage_report.c.case_key, stage_report.c.version, *columns)
+            select(literal(receipt_id).label("receipt_id"), *staged.columns)
             .join_from(stage_report, staged, staged.c.sequence == stage_report.c.sequence)
             .where(stage_report.c.outcome == Outcome.STORED)
-            .order_by(stage_report.c.case_key, stage_report.c.version, staged.c.ordinal)
+            .order_by(staged.c.sequence, staged.c.ordinal)
         )
         connection.execute(insert(target).from_select(list(rows.selected_columns.keys()), rows))
 
@@ -273,20 +272,24 @@ def _insert_deltas(connection: Connection, receipt_id: int) -> None:
         .distinct()
         .subquery()
     )
-    mine = touched.join(
-        case_pair,
-        and_(
-            case_pair.c.case_key == touched.c.case_key,
-            case_pair.c.drug_id == touched.c.drug_id,
-            case_pair.c.reaction_id == touched.c.reaction_id,
-            # + 0: statistics of a column that is never twice the same make PostgreSQL expect one row, and loop.
-            case_pair.c.moved_by + 0 == receipt_id,
-        ),
+    mine = (
+        select(case_pair.c.drug_id, case_pair.c.reaction_id, case_pair.c.event_ms, case_pair.c.prev_ms)
+        .join_from(
+            touched,
+            case_pair,
+            and_(
+                case_pair.c.case_key == touched.c.case_key,
+                case_pair.c.drug_id == touched.c.drug_id,
+                case_pair.c.reaction_id == touched.c.reaction_id,
+                # + 0: statistics of a column that is never twice the same make PostgreSQL expect one row, and loop.
+                case_pair.c.moved_by + 0 == receipt_id,
+            ),
+        )
+        .cte("mine")  # looked up once, and used twice
     )
-    pair = (case_pair.c.drug_id, case_pair.c.reaction_id)
     changes = union_all(
-        select(*pair, case_pair.c.event_ms, literal(1).label("change")).select_from(mine),
-        select(*pair, case_pair.c.prev_ms, literal(-1)).select_from(mine).where(case_pair.c.prev_ms.is_not(None)),
+        select(mine.c.drug_id, mine.c.reaction_id, mine.c.event_ms, literal(1).label("change")),
+        select(mine.c.drug_id, mine.c.reaction_id, mine.c.prev_ms, literal(-1)).where(mine.c.prev_ms.is_not(None)),
     ).subquery()
     key = (changes.c.drug_id, changes.c.reaction_id, changes.c.event_ms)
     rows = (

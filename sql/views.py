@@ -34,8 +34,8 @@ VIEWS: dict[str, str] = {
                rd.indication AS drug_indication,
                CAST(COALESCE(reaction.is_overdose, 0) AS {bit}) AS is_overdose
         FROM LatestReport r
-        JOIN report_drug rd ON rd.case_key = r.case_key AND rd.version = r.version
-        JOIN report_reaction rr ON rr.case_key = r.case_key AND rr.version = r.version
+        JOIN report_drug rd ON rd.receipt_id = r.receipt_id AND rd.sequence = r.sequence
+        JOIN report_reaction rr ON rr.receipt_id = r.receipt_id AND rr.sequence = r.sequence
         LEFT JOIN drug ON drug.drug_id = rd.drug_id
         LEFT JOIN reaction ON reaction.reaction_id = rr.reaction_id""",
     "CommonReactionByDrug": """
@@ -63,7 +63,7 @@ VIEWS: dict[str, str] = {
                         WHEN r.age_years < 75 THEN '65-74'
                         ELSE '75+' END AS age_group
             FROM LatestReport r
-            JOIN report_reaction rr ON rr.case_key = r.case_key AND rr.version = r.version
+            JOIN report_reaction rr ON rr.receipt_id = r.receipt_id AND rr.sequence = r.sequence
             JOIN reaction ON reaction.reaction_id = rr.reaction_id
         ) grouped
         GROUP BY reactionmeddrapt, age_group""",
@@ -72,7 +72,7 @@ VIEWS: dict[str, str] = {
                COUNT(DISTINCT r.case_key) AS cases,
                COUNT(DISTINCT CASE WHEN reaction.is_overdose = 1 THEN r.case_key END) AS overdose_cases
         FROM LatestReport r
-        JOIN report_reaction rr ON rr.case_key = r.case_key AND rr.version = r.version
+        JOIN report_reaction rr ON rr.receipt_id = r.receipt_id AND rr.sequence = r.sequence
         LEFT JOIN reaction ON reaction.reaction_id = rr.reaction_id
         GROUP BY r.receivedate""",
     "FlaggedEvent": """

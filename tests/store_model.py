@@ -136,7 +136,9 @@ def _check_totals(engine: Engine, width_ms: int, counts: Mapping[tuple[int, ...]
 
 
 def _items(table: Any, name: str) -> Select[Any]:
-    return select(table.c.case_key, table.c.version, table.c.ordinal, table.c[name])
+    r = safety_report.c
+    of = (table.c.receipt_id == r.receipt_id, table.c.sequence == r.sequence)
+    return select(r.case_key, r.version, table.c.ordinal, table.c[name]).where(*of)
 
 
 def _rows(engine: Engine, query: Select[Any]) -> list[Any]:

@@ -44,7 +44,7 @@ CREATE TABLE reactionwatch_version (
 
 GO
 
--- Running upgrade  -> 0001
+-- Running upgrade  -> 0002
 
 CREATE TABLE hub_position (
     hub NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL,
@@ -146,7 +146,7 @@ execute sp_addextendedproperty 'MS_Description', N'Receipts: one row per stored 
 
 GO
 
-execute sp_addextendedproperty 'MS_Description', N'random id of the attempt that stored the range', 'schema', dbo, 'table', ingest_task, 'column', receipt_id;
+execute sp_addextendedproperty 'MS_Description', N'id of the attempt that stored the range, rising with time', 'schema', dbo, 'table', ingest_task, 'column', receipt_id;
 
 GO
 
@@ -416,7 +416,7 @@ execute sp_addextendedproperty 'MS_Description', N'when what it says was forgott
 
 GO
 
-CREATE INDEX ix_safety_report_receipt_id ON safety_report (receipt_id);
+CREATE INDEX ix_safety_report_receipt_id_sequence ON safety_report (receipt_id, sequence);
 
 GO
 
@@ -425,14 +425,14 @@ CREATE INDEX ix_safety_report_stored_at ON safety_report (stored_at);
 GO
 
 CREATE TABLE report_drug (
-    case_key BIGINT NOT NULL,
-    version BIGINT NOT NULL,
+    receipt_id BIGINT NOT NULL,
+    sequence BIGINT NOT NULL,
     ordinal INTEGER NOT NULL,
     drug_id BIGINT NULL,
     product NVARCHAR(500) COLLATE Latin1_General_100_BIN2 NULL,
     characterization SMALLINT NULL,
     indication NVARCHAR(500) COLLATE Latin1_General_100_BIN2 NULL,
-    CONSTRAINT pk_report_drug PRIMARY KEY (case_key, version, ordinal)
+    CONSTRAINT pk_report_drug PRIMARY KEY (receipt_id, sequence, ordinal)
 );
 
 GO
@@ -441,11 +441,11 @@ execute sp_addextendedproperty 'MS_Description', N'Drug entries of a stored repo
 
 GO
 
-execute sp_addextendedproperty 'MS_Description', N'64-bit hash of safetyreportid', 'schema', dbo, 'table', report_drug, 'column', case_key;
+execute sp_addextendedproperty 'MS_Description', N'receipt of the report, as in safety_report', 'schema', dbo, 'table', report_drug, 'column', receipt_id;
 
 GO
 
-execute sp_addextendedproperty 'MS_Description', N'version of the case: safetyreportversion, else receipt date as yyyymmdd, else 0', 'schema', dbo, 'table', report_drug, 'column', version;
+execute sp_addextendedproperty 'MS_Description', N'hub sequence number of the report, as in safety_report', 'schema', dbo, 'table', report_drug, 'column', sequence;
 
 GO
 
@@ -470,12 +470,12 @@ execute sp_addextendedproperty 'MS_Description', N'what it was given for, upper 
 GO
 
 CREATE TABLE report_reaction (
-    case_key BIGINT NOT NULL,
-    version BIGINT NOT NULL,
+    receipt_id BIGINT NOT NULL,
+    sequence BIGINT NOT NULL,
     ordinal INTEGER NOT NULL,
     reaction_id BIGINT NULL,
     outcome SMALLINT NULL,
-    CONSTRAINT pk_report_reaction PRIMARY KEY (case_key, version, ordinal)
+    CONSTRAINT pk_report_reaction PRIMARY KEY (receipt_id, sequence, ordinal)
 );
 
 GO
@@ -484,11 +484,11 @@ execute sp_addextendedproperty 'MS_Description', N'Reactions of a stored report.
 
 GO
 
-execute sp_addextendedproperty 'MS_Description', N'64-bit hash of safetyreportid', 'schema', dbo, 'table', report_reaction, 'column', case_key;
+execute sp_addextendedproperty 'MS_Description', N'receipt of the report, as in safety_report', 'schema', dbo, 'table', report_reaction, 'column', receipt_id;
 
 GO
 
-execute sp_addextendedproperty 'MS_Description', N'version of the case: safetyreportversion, else receipt date as yyyymmdd, else 0', 'schema', dbo, 'table', report_reaction, 'column', version;
+execute sp_addextendedproperty 'MS_Description', N'hub sequence number of the report, as in safety_report', 'schema', dbo, 'table', report_reaction, 'column', sequence;
 
 GO
 
@@ -1109,7 +1109,7 @@ CREATE INDEX ix_quarantined_report_stored_at ON quarantined_report (stored_at);
 
 GO
 
-INSERT INTO reactionwatch_version (version_num) VALUES ('0001');
+INSERT INTO reactionwatch_version (version_num) VALUES ('0002');
 
 GO
 
@@ -1140,8 +1140,8 @@ CREATE VIEW PatientAdverseEventReport AS
                rd.indication AS drug_indication,
                CAST(COALESCE(reaction.is_overdose, 0) AS BIT) AS is_overdose
         FROM LatestReport r
-        JOIN report_drug rd ON rd.case_key = r.case_key AND rd.version = r.version
-        JOIN report_reaction rr ON rr.case_key = r.case_key AND rr.version = r.version
+        JOIN report_drug rd ON rd.receipt_id = r.receipt_id AND rd.sequence = r.sequence
+        JOIN report_reaction rr ON rr.receipt_id = r.receipt_id AND rr.sequence = r.sequence
         LEFT JOIN drug ON drug.drug_id = rd.drug_id
         LEFT JOIN reaction ON reaction.reaction_id = rr.reaction_id;
 
@@ -1175,7 +1175,7 @@ CREATE VIEW AgeGroupByReaction AS
                         WHEN r.age_years < 75 THEN '65-74'
                         ELSE '75+' END AS age_group
             FROM LatestReport r
-            JOIN report_reaction rr ON rr.case_key = r.case_key AND rr.version = r.version
+            JOIN report_reaction rr ON rr.receipt_id = r.receipt_id AND rr.sequence = r.sequence
             JOIN reaction ON reaction.reaction_id = rr.reaction_id
         ) grouped
         GROUP BY reactionmeddrapt, age_group;
@@ -1187,7 +1187,7 @@ CREATE VIEW OverdoseTrend AS
                COUNT(DISTINCT r.case_key) AS cases,
                COUNT(DISTINCT CASE WHEN reaction.is_overdose = 1 THEN r.case_key END) AS overdose_cases
         FROM LatestReport r
-        JOIN report_reaction rr ON rr.case_key = r.case_key AND rr.version = r.version
+        JOIN report_reaction rr ON rr.receipt_id = r.receipt_id AND rr.sequence = r.sequence
         LEFT JOIN reaction ON reaction.reaction_id = rr.reaction_id
         GROUP BY r.receivedate;
 

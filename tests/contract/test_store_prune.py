@@ -76,8 +76,9 @@ def test_what_old_reports_say_is_forgotten_and_nothing_of_new_ones(store: Engine
     assert prune_all(store) == Pruned(reports=7, quarantined=2)
     with store.connect() as connection:
         for items in (report_drug, report_reaction):
+            r, i = safety_report.c, items.c
             left = connection.execute(
-                select(safety_report.c.safetyreportid).join(items, items.c.case_key == safety_report.c.case_key)
+                select(r.safetyreportid).where(i.receipt_id == r.receipt_id, i.sequence == r.sequence)
             )
             assert {row.safetyreportid for row in left} == {"9"}
         rows = {row.safetyreportid: row for row in connection.execute(select(safety_report))}

@@ -29,8 +29,8 @@ SECOND = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade():
@@ -60,10 +60,10 @@ def a_later_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """From here on, this build has one version more. The version's name."""
     scripts = tmp_path / "migrations"
     shutil.copytree(Path(migrate.__file__).parent / "migrations", scripts)
-    (scripts / "versions" / "v0002_later.py").write_text(SECOND, encoding="utf-8")
+    (scripts / "versions" / "v0003_later.py").write_text(SECOND, encoding="utf-8")
     monkeypatch.setattr(migrate, "_SCRIPTS", scripts)
-    monkeypatch.setattr(migrate, "VERSIONS", (*VERSIONS, "0002"))
-    return "0002"
+    monkeypatch.setattr(migrate, "VERSIONS", (*VERSIONS, "0003"))
+    return "0003"
 
 
 def set_version(engine: Engine, version: str) -> None:
@@ -144,7 +144,7 @@ def test_two_upgrades_at_once_both_succeed(empty: Engine) -> None:
 
 @EMPTY
 def test_an_upgrade_that_fails_changes_nothing(empty: Engine, a_later_build: str) -> None:
-    (migrate._SCRIPTS / "versions" / "v0002_later.py").write_text(SECOND.replace("drug", "missing"), encoding="utf-8")
+    (migrate._SCRIPTS / "versions" / "v0003_later.py").write_text(SECOND.replace("drug", "missing"), encoding="utf-8")
     with pytest.raises(StoreRefusedError):
         upgrade(empty)
     assert tables_and_views(empty) == (set(), set())
@@ -194,9 +194,15 @@ def test_a_newer_database_is_refused(engine: Engine, way_in: Callable[[Engine], 
 
 
 @pytest.mark.parametrize("way_in", [ensure_schema, upgrade])
-def test_tables_without_a_version_are_refused(engine: Engine, way_in: Callable[[Engine], object]) -> None:
-    with engine.begin() as connection:
-        connection.execute(text(f"DROP TABLE {VERSION_TABLE}"))
+@pytest.mark.parametrize("version", [None, "0001"])
+def test_tables_of_development_builds_are_refused(
+    engine: Engine, way_in: Callable[[Engine], object], version: str | None
+) -> None:
+    if version is None:
+        with engine.begin() as connection:
+            connection.execute(text(f"DROP TABLE {VERSION_TABLE}"))
+    else:
+        set_version(engine, version)
     with pytest.raises(StoreRefusedError, match="early development build"):
         way_in(engine)
 

@@ -26,14 +26,20 @@ def rows(engine: Engine, statement: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in connection.execute(text(statement))]
 
 
+def items(engine: Engine, table: str, column: str) -> list[tuple[object, ...]]:
+    return rows(
+        engine,
+        f"SELECT r.case_key, r.version, i.ordinal, i.{column} FROM {table} i "
+        "JOIN safety_report r ON r.receipt_id = i.receipt_id AND r.sequence = i.sequence ORDER BY 1, 2, 3",
+    )
+
+
 def everything(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
     """What must not depend on how often or in how many pieces the events came."""
     return {
         "reports": rows(engine, "SELECT case_key, version, digest FROM safety_report ORDER BY 1, 2"),
-        "drugs": rows(engine, "SELECT case_key, version, ordinal, drug_id FROM report_drug ORDER BY 1, 2, 3"),
-        "reactions": rows(
-            engine, "SELECT case_key, version, ordinal, reaction_id FROM report_reaction ORDER BY 1, 2, 3"
-        ),
+        "drugs": items(engine, "report_drug", "drug_id"),
+        "reactions": items(engine, "report_reaction", "reaction_id"),
         "pairs": rows(engine, "SELECT case_key, drug_id, reaction_id, event_ms FROM case_pair ORDER BY 1, 2, 3"),
         "deltas": rows(
             engine,

@@ -115,7 +115,11 @@ def receipts(url: str, at_least: int, *, folded: bool) -> bool:
 def truth(url: str) -> dict[str, list[tuple[object, ...]]]:
     return {
         "reports": rows(url, "SELECT case_key, version, digest FROM safety_report ORDER BY 1, 2"),
-        "drugs": rows(url, "SELECT case_key, version, ordinal, drug_id FROM report_drug ORDER BY 1, 2, 3"),
+        "drugs": rows(
+            url,
+            "SELECT r.case_key, r.version, d.ordinal, d.drug_id FROM report_drug d "
+            "JOIN safety_report r ON r.receipt_id = d.receipt_id AND r.sequence = d.sequence ORDER BY 1, 2, 3",
+        ),
         "pairs": rows(url, "SELECT case_key, drug_id, reaction_id, event_ms FROM case_pair ORDER BY 1, 2, 3"),
         "windows": rows(
             url, "SELECT drug_id, reaction_id, window_start_ms, cases FROM reaction_window ORDER BY 1, 2, 3"

@@ -1,4 +1,4 @@
-"""All tables of the first version."""
+"""All tables of the first version. 0001 was that of development builds, which is not upgraded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mssql
 
-revision = "0001"
+revision = "0002"
 down_revision = None
 
 
@@ -75,7 +75,7 @@ def upgrade() -> None:
             sa.BigInteger(),
             autoincrement=False,
             nullable=False,
-            comment="random id of the attempt that stored the range",
+            comment="id of the attempt that stored the range, rising with time",
         ),
         sa.Column("hub", _string(300), nullable=False, comment="namespace host/hub, or file:digest for a backfill"),
         sa.Column(
@@ -204,20 +204,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("case_key", "version", name=op.f("pk_safety_report")),
         comment="One row per version of a case.",
     )
-    op.create_index(op.f("ix_safety_report_receipt_id"), "safety_report", ["receipt_id"])
+    op.create_index(op.f("ix_safety_report_receipt_id_sequence"), "safety_report", ["receipt_id", "sequence"])
     op.create_index(op.f("ix_safety_report_stored_at"), "safety_report", ["stored_at"])
 
     op.create_table(
         "report_drug",
         sa.Column(
-            "case_key", sa.BigInteger(), autoincrement=False, nullable=False, comment="64-bit hash of safetyreportid"
-        ),
-        sa.Column(
-            "version",
+            "receipt_id",
             sa.BigInteger(),
             autoincrement=False,
             nullable=False,
-            comment="version of the case: safetyreportversion, else receipt date as yyyymmdd, else 0",
+            comment="receipt of the report, as in safety_report",
+        ),
+        sa.Column(
+            "sequence",
+            sa.BigInteger(),
+            autoincrement=False,
+            nullable=False,
+            comment="hub sequence number of the report, as in safety_report",
         ),
         sa.Column(
             "ordinal", sa.Integer(), autoincrement=False, nullable=False, comment="place in patient.drug, from 0"
@@ -230,21 +234,26 @@ def upgrade() -> None:
             "characterization", sa.SmallInteger(), nullable=True, comment="1 suspect, 2 concomitant, 3 interacting"
         ),
         sa.Column("indication", _string(500), nullable=True, comment="what it was given for, upper case"),
-        sa.PrimaryKeyConstraint("case_key", "version", "ordinal", name=op.f("pk_report_drug")),
+        sa.PrimaryKeyConstraint("receipt_id", "sequence", "ordinal", name=op.f("pk_report_drug")),
         comment="Drug entries of a stored report.",
+        sqlite_with_rowid=False,
     )
 
     op.create_table(
         "report_reaction",
         sa.Column(
-            "case_key", sa.BigInteger(), autoincrement=False, nullable=False, comment="64-bit hash of safetyreportid"
-        ),
-        sa.Column(
-            "version",
+            "receipt_id",
             sa.BigInteger(),
             autoincrement=False,
             nullable=False,
-            comment="version of the case: safetyreportversion, else receipt date as yyyymmdd, else 0",
+            comment="receipt of the report, as in safety_report",
+        ),
+        sa.Column(
+            "sequence",
+            sa.BigInteger(),
+            autoincrement=False,
+            nullable=False,
+            comment="hub sequence number of the report, as in safety_report",
         ),
         sa.Column(
             "ordinal", sa.Integer(), autoincrement=False, nullable=False, comment="place in patient.reaction, from 0"
@@ -261,8 +270,9 @@ def upgrade() -> None:
             nullable=True,
             comment="1 recovered to 5 fatal, 6 unknown, as openFDA codes it",
         ),
-        sa.PrimaryKeyConstraint("case_key", "version", "ordinal", name=op.f("pk_report_reaction")),
+        sa.PrimaryKeyConstraint("receipt_id", "sequence", "ordinal", name=op.f("pk_report_reaction")),
         comment="Reactions of a stored report.",
+        sqlite_with_rowid=False,
     )
 
     op.create_table(
@@ -290,6 +300,7 @@ def upgrade() -> None:
         sa.Column("moved_by", sa.BigInteger(), nullable=False, comment="receipt that inserted or last moved it"),
         sa.PrimaryKeyConstraint("case_key", "drug_id", "reaction_id", name=op.f("pk_case_pair")),
         comment="A case counts once per (suspect drug, reaction), in the window of its smallest event time.",
+        sqlite_with_rowid=False,
     )
     op.create_index(
         op.f("ix_case_pair_drug_id_event_ms_reaction_id"), "case_pair", ["drug_id", "event_ms", "reaction_id"]
