@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Choice(Generic[T]):
     """Values with weights ≥ 0, at least one above 0. Drawing uses exactly one number of the given source."""
 
-    __slots__ = ("_cumulative", "_last", "_total", "values")
+    __slots__ = ("_cumulative", "_drawn", "_total", "values")
 
     def __init__(self, weighted: Iterable[tuple[T, float]]) -> None:
         pairs = [(value, weight) for value, weight in weighted if weight > 0]
@@ -25,12 +25,11 @@ class Choice(Generic[T]):
         self.values: tuple[T, ...] = tuple(value for value, _ in pairs)
         self._cumulative = list(accumulate(weight for _, weight in pairs))
         self._total = self._cumulative[-1]
-        self._last = len(pairs) - 1
+        self._drawn = (*self.values, self.values[-1])  # rounding can put a draw on the total itself, one past the end
 
     def draw(self, source: random.Random) -> T:
         """One value, with probability weight ÷ total weight."""
-        # Rounding can put the product on the total itself, one past the last value.
-        return self.values[min(bisect_right(self._cumulative, source.random() * self._total), self._last)]
+        return self._drawn[bisect_right(self._cumulative, source.random() * self._total)]
 
     def shares(self) -> dict[T, float]:
         """Probability of each value; a value that was given twice has both its weights."""

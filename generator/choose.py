@@ -56,9 +56,9 @@ def _pairs(population: Population, reports: float) -> Iterator[tuple[str, str, f
     for drug in population.drugs:
         if not least <= population.drug_rate(drug) <= most:
             continue
-        for reaction in population.profile(drug):
-            if not _ABOUT_THE_PRODUCT.search(reaction):
-                yield drug, reaction, reports * population.expected_rate(drug, reaction)
+        suffered = [reaction for reaction in population.profile(drug) if not _ABOUT_THE_PRODUCT.search(reaction)]
+        for reaction, rate in zip(suffered, population.expected_rates(drug, suffered), strict=True):
+            yield drug, reaction, reports * rate
 
 
 def _spike(drug: str, reaction: str, start_s: float, length_s: float, expected: float) -> Spike:

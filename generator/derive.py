@@ -1,15 +1,7 @@
 """Derives the population's tables from real reports: `python -m generator.derive FILE... [--out FOLDER]`.
 
-Reads JSON-lines files of openFDA drug/event reports and writes into FOLDER (default: this package's `data/`):
-
-- `drugs.csv`: drug, substance (1 where the name is known to be one, else a product's), lead, further, concomitant:
-  how many reports name it first among their suspects, as a further suspect, as a concomitant drug;
-- `products.csv`: drug, product, entries: trade names under which a substance was reported;
-- `reactions.csv`: reaction, reports;
-- `profiles.csv`: drug, reaction, reports: what was reported for a lead drug, for drugs with enough reports;
-- `company.csv`: drug, companion, role, reports: drugs reported together with a lead drug;
-- `indications.csv`: drug, indication, entries;
-- `shares.json`: everything else, as lists of (value, weight).
+Reads JSON-lines files of openFDA drug/event reports and writes into FOLDER (default: this package's `data/`) the files
+that `generator.tables` names.
 
 A safetyreportid counts once: of several files the first one that has it wins, so name the richest file first.
 Counts only: no report, narrative, id or number of a report is copied.
@@ -18,40 +10,38 @@ Counts only: no report, narrative, id or number of a report is copied.
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from expectations.report import SUSPECT_ROLES, normalise_name
+from generator.tables import Tables, Weighted, write_tables
 
-__all__ = ["Tables", "derive", "main", "tidy_product", "write_tables"]
+__all__ = ["derive", "main", "tidy_product"]
 
-MIN_LEAD_REPORTS = 3
-"""A drug seen less often gets no profile of its own: it would copy single reports, not a distribution."""
-MIN_TOGETHER = 2
-"""Companions are kept from this many common reports on, for the same reason."""
-MIN_CONCOMITANT = 3
-"""A drug that nobody suspects is kept from this many reports on; most others are spelling variants."""
 LONGEST_NAME = 40
 """Longer product names are descriptions ("... INJECTION, USP (0101-25) 1MG/ML"), not names."""
-MOST_REACTIONS, MOST_SUSPECTS, MOST_CONCOMITANTS = 15, 10, 20
-"""Longer lists are cut: one report of thousands has hundreds of drugs, and would need a model of its own."""
+MOST_REACTIONS, MOST_SUSPECTS, MOST_CONCOMITANTS = 60, 25, 30
+"""Longer lists are cut: a report of hundreds of drugs would need a model of its own."""
+MOST_ENTRIES = 8
+"""A drug's further entries are cut: each repeats its `openfda` block, and a report has to fit an event of 1 MB."""
 MISSING_AGE, MISSING_SEX = 0.31, 0.14
 """Shares of reports without age and sex in one whole FAERS quarter; the sample of full reports is too small."""
 AGE_BAND = 10
 """Ages are kept in bands of ten years, each with one pseudo-report, so that no age is impossible."""
+NEVER_SEEN = 0.5
+"""Reports that a seriousness criterion or qualification counts for which no full report has, as with the ages."""
 TOP_VALUES = 40
 """Values kept of an open list such as dosage texts."""
 
-_CODE = re.compile(r"(/\d+/|/UNKNOWN)+$")
+_REMARK = re.compile(r"[(\[]|//")
+_CODE = re.compile(r"(/\s?\d+/|/\s?\d{6,}|/UNKNOWN|,? NOS|,? UNSPECIFIED)+$")
+_STRENGTH = re.compile(r"[ ,-]+\d[\d.,]*\s?(MG|MCG|G|ML|IU)\b[/\w]*(,? [A-Z]+){0,2}$")
 _SERIOUSNESS = (
     "seriousnessdeath",
     "seriousnesslifethreatening",
@@ -62,36 +52,19 @@ _SERIOUSNESS = (
 )
 _UNKNOWN_INDICATION = "PRODUCT USED FOR UNKNOWN INDICATION"
 
-Weighted = list[tuple[str | None, float]]
 _Json = Mapping[str, Any]
-_Key = TypeVar("_Key", str, tuple[str, str], tuple[str, str, str])
 
 
 def tidy_product(name: str) -> str:
-    """The product's bare name: normalised, without trailing remarks in brackets, dictionary codes and dots.
+    """The product's bare name: normalised, without trailing remarks, dictionary codes, strengths and dots.
 
-    `"PICATO (INGENOL MEBUTATE) (0.015 %, GEL)"` → `"PICATO"`; `"LOSARTAN."` → `"LOSARTAN"`.
+    `"PICATO (INGENOL MEBUTATE) (0.015 %, GEL)"` → `"PICATO"`; `"LASIX - 25 MG COMPRESSE"` → `"LASIX"`. Misspelt names
+    stay as they are.
     """
     bare = normalise_name(name)
-    before_bracket = bare.partition("(")[0].strip()
-    bare = _CODE.sub("", before_bracket or bare)
-    return bare.strip(" ./,")
-
-
-@dataclass
-class Tables:
-    """Counts of everything the population is drawn from; see the module's docstring for the files."""
-
-    substances: set[str] = field(default_factory=set)
-    lead: Counter[str] = field(default_factory=Counter)
-    further: Counter[str] = field(default_factory=Counter)
-    concomitant: Counter[str] = field(default_factory=Counter)
-    products: Counter[tuple[str, str]] = field(default_factory=Counter)
-    reactions: Counter[str] = field(default_factory=Counter)
-    profiles: Counter[tuple[str, str]] = field(default_factory=Counter)
-    company: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    indications: Counter[tuple[str, str]] = field(default_factory=Counter)
-    shares: dict[str, Weighted] = field(default_factory=dict)
+    before_remark = _REMARK.split(bare, maxsplit=1)[0].strip()
+    bare = _CODE.sub("", before_remark or bare)
+    return _STRENGTH.sub("", bare).strip(" ./,-")
 
 
 def derive(reports: Iterable[_Json]) -> Tables:
@@ -103,11 +76,11 @@ def derive(reports: Iterable[_Json]) -> Tables:
     substances = _substances(kept)
     spelling = _spelling(kept)
     tables = Tables(substances=set(substances.values()))
-    sizes: dict[str, Counter[int]] = defaultdict(Counter)
+    entries: dict[str, Counter[int]] = defaultdict(Counter)
     for report in kept:
-        _count_report(report, substances, spelling, tables, sizes)
+        _count_report(report, substances, spelling, tables, entries)
     full = [report for report in kept if report.get("sender")]
-    tables.shares = _shares(full, sizes)
+    tables.shares = _shares(full, entries)
     return tables
 
 
@@ -148,10 +121,10 @@ def _count_report(
     substances: Mapping[str, str],
     spelling: Mapping[str, str],
     tables: Tables,
-    sizes: dict[str, Counter[int]],
+    entries: dict[str, Counter[int]],
 ) -> None:
-    suspects: dict[str, None] = {}  # in the report's order, each once
-    concomitants: dict[str, None] = {}
+    suspects: Counter[str] = Counter()  # entries by drug, in the report's order
+    concomitants: Counter[str] = Counter()
     for entry in _drug_entries(report):
         product = tidy_product(entry.get("medicinalproduct") or "")
         drug = substances.get(product, product)
@@ -163,7 +136,7 @@ def _count_report(
         if indication and indication != _UNKNOWN_INDICATION:
             tables.indications[drug, indication] += 1
         suspect = int(entry.get("drugcharacterization") or 0) in SUSPECT_ROLES
-        (suspects if suspect else concomitants)[drug] = None
+        (suspects if suspect else concomitants)[drug] += 1
     terms = {
         spelling[normalise_name(r["reactionmeddrapt"])]
         for r in _reactions(report)
@@ -180,21 +153,20 @@ def _count_report(
     tables.profiles.update((lead, term) for term in terms)
     tables.company.update((lead, drug, "suspect") for drug in further)
     tables.company.update((lead, drug, "concomitant") for drug in others)
-    sizes["reactions_per_report"][min(len(terms), MOST_REACTIONS)] += 1
-    sizes["suspects_per_report"][min(len(suspects), MOST_SUSPECTS)] += 1
-    sizes["concomitants_per_report"][min(len(others), MOST_CONCOMITANTS)] += 1
+    tables.lists[min(len(suspects), MOST_SUSPECTS), min(len(terms), MOST_REACTIONS)] += 1
+    tables.others[min(len(others), MOST_CONCOMITANTS)] += 1
+    entries["entries_per_suspect"].update(min(n, MOST_ENTRIES) for n in suspects.values())
+    entries["entries_per_concomitant"].update(min(concomitants[drug], MOST_ENTRIES) for drug in others)
 
 
-def _shares(full: Sequence[_Json], sizes: Mapping[str, Counter[int]]) -> dict[str, Weighted]:
+def _shares(full: Sequence[_Json], entries_per_drug: Mapping[str, Counter[int]]) -> dict[str, Weighted]:
     """Distributions of the plain fields, from the reports that have them all."""
     entries = [entry for report in full for entry in _drug_entries(report)]
 
     def of(items: Iterable[_Json], value: Callable[[_Json], str | None], most: int | None = None) -> Weighted:
         return _weighted(Counter(value(item) for item in items), most)
 
-    shares: dict[str, Weighted] = {
-        name: [(str(size), float(n)) for size, n in sorted(counts.items())] for name, counts in sizes.items()
-    }
+    shares: dict[str, Weighted] = {name: _by_number(counts) for name, counts in entries_per_drug.items()}
     shares["age_band"] = _age_bands(full)
     shares["age_missing"] = [("yes", MISSING_AGE), ("no", 1 - MISSING_AGE)]
     sexes = Counter(report["patient"].get("patientsex") for report in full)
@@ -207,11 +179,13 @@ def _shares(full: Sequence[_Json], sizes: Mapping[str, Counter[int]]) -> dict[st
         (r for r in full if r["patient"].get("patientonsetage")),
         lambda r: "yes" if r["patient"].get("patientagegroup") else "no",
     )
-    shares["seriousness"] = of(
-        full, lambda r: "+".join(f.removeprefix("seriousness") for f in _SERIOUSNESS if r.get(f) == "1")
+    criteria = [[f.removeprefix("seriousness") for f in _SERIOUSNESS if report.get(f) == "1"] for report in full]
+    shares["seriousness"] = _weighted(Counter("+".join(each) for each in criteria)) + _never_seen(
+        (field.removeprefix("seriousness") for field in _SERIOUSNESS), {name for each in criteria for name in each}
     )
     shares["country"] = of(full, lambda r: r.get("occurcountry") or r.get("primarysourcecountry"))
     shares["qualification"] = of(full, lambda r: (r.get("primarysource") or {}).get("qualification"))
+    shares["qualification"] += _never_seen("12345", {value for value, _ in shares["qualification"]})
     shares["reporttype"] = of(full, lambda r: r.get("reporttype"))
     shares["expedite"] = of(full, lambda r: r.get("fulfillexpeditecriteria"))
     shares["sender"] = of(full, lambda r: (r.get("sender") or {}).get("senderorganization"))
@@ -238,6 +212,10 @@ def _field(key: str) -> Callable[[_Json], str | None]:
     return lambda entry: entry.get(key)
 
 
+def _never_seen(values: Iterable[str], seen: Set[str | None]) -> Weighted:
+    return [(value, NEVER_SEEN) for value in values if value not in seen]
+
+
 def _age_bands(full: Iterable[_Json]) -> Weighted:
     bands = Counter(dict.fromkeys(range(0, 100, AGE_BAND), 1))
     for report in full:
@@ -247,59 +225,13 @@ def _age_bands(full: Iterable[_Json]) -> Weighted:
     return [(str(band), float(n)) for band, n in sorted(bands.items())]
 
 
+def _by_number(counts: Mapping[int, float]) -> Weighted:
+    return [(str(number), round(float(n), 4)) for number, n in sorted(counts.items())]
+
+
 def _weighted(counts: Counter[str | None], most: int | None = None) -> Weighted:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0] or ""))
     return [(value, float(n)) for value, n in ordered[:most]]
-
-
-def write_tables(tables: Tables, folder: Path) -> None:
-    """Write the files named in the module's docstring, most frequent rows first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    suspected = tables.lead + tables.further
-    drugs = suspected + Counter({d: n for d, n in tables.concomitant.items() if d in suspected or n >= MIN_CONCOMITANT})
-    leads = {drug for drug, n in tables.lead.items() if n >= MIN_LEAD_REPORTS}
-    _write_csv(
-        folder / "drugs.csv",
-        ("drug", "substance", "lead", "further", "concomitant"),
-        (
-            (d, int(d in tables.substances), tables.lead[d], tables.further[d], tables.concomitant[d])
-            for d, _ in _ordered(drugs)
-        ),
-    )
-    _write_csv(
-        folder / "products.csv",
-        ("drug", "product", "entries"),
-        ((*k, n) for k, n in _ordered(tables.products) if k[0] in drugs),
-    )
-    _write_csv(folder / "reactions.csv", ("reaction", "reports"), _ordered(tables.reactions))
-    _write_csv(
-        folder / "profiles.csv",
-        ("drug", "reaction", "reports"),
-        ((*k, n) for k, n in _ordered(tables.profiles) if k[0] in leads),
-    )
-    _write_csv(
-        folder / "company.csv",
-        ("drug", "companion", "role", "reports"),
-        ((*k, n) for k, n in _ordered(tables.company) if k[0] in leads and k[1] in drugs and n >= MIN_TOGETHER),
-    )
-    _write_csv(
-        folder / "indications.csv",
-        ("drug", "indication", "entries"),
-        ((*k, n) for k, n in _ordered(tables.indications) if k[0] in drugs),
-    )
-    lines = (f"  {json.dumps(name)}: {json.dumps(tables.shares[name])}" for name in sorted(tables.shares))
-    (folder / "shares.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-
-
-def _ordered(counts: Counter[_Key]) -> list[tuple[_Key, int]]:
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
 
 
 def _read(paths: Iterable[Path]) -> Iterator[_Json]:

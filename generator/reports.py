@@ -4,7 +4,9 @@ A report is a function of the population, the factory's seed and series, how man
 before it, and its time: the same call sequence gives the same bytes. Its case number holds the second of its
 time, so runs at different times never share a case. Nothing in a report tells whether it was planted.
 
-Not included: `openfda` blocks (nine tenths of a real report's bytes), follow-up versions.
+With `openfda=True` drugs carry the block of identifiers that openFDA adds, nine tenths of a real report's bytes.
+
+Not included: follow-up versions and other later bodies of a case; `generator.traps` makes those.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,12 +23,14 @@ import msgspec
 from faker import Faker
 
 from expectations.report import normalise_name
+from generator.labels import label_of
 from generator.population import Population
-from generator.spike import Spike
 
-__all__ = ["ReportFactory"]
+__all__ = ["Json", "ReportFactory", "encode"]
 
 Json = dict[str, Any]
+encode = msgspec.json.Encoder().encode
+"""A report as UTF-8 JSON."""
 
 DIRECT_SHARE = 0.3
 """Share of reports sent under the company's own name. openFDA shows every sender as the FDA."""
@@ -34,7 +39,16 @@ FARAWAY_SHARE = 0.02
 FATAL_TERMS = frozenset({"DEATH", "SUDDEN DEATH", "SUDDEN CARDIAC DEATH", "COMPLETED SUICIDE", "FOETAL DEATH"})
 
 _COMPANIES, _COUNTRIES, _SENTENCES = 150, 60, 300
+_SUSPECT, _CONCOMITANT = "1", "2"
 _UNKNOWN_INDICATION = "PRODUCT USED FOR UNKNOWN INDICATION"
+_DRUG_FIELDS = (
+    ("drugdosagetext", "dosage_text"),
+    ("drugdosageform", "dosage_form"),
+    ("drugadministrationroute", "route"),
+    ("actiondrug", "action"),
+    ("drugrecurreadministration", "recurrence"),
+)
+"""Fields of a drug entry and the shares they are drawn from."""
 
 
 class ReportFactory:
@@ -43,48 +57,69 @@ class ReportFactory:
     `series` sets apart factories that share a seed: their reports differ as much as those of two seeds.
     """
 
-    def __init__(self, population: Population, seed: int, *, series: str = "live") -> None:
+    def __init__(self, population: Population, seed: int, *, series: str = "live", openfda: bool = False) -> None:
         self.population = population
         self.seed = seed
         self.series = series
+        self._openfda = openfda
         self._made = 0
         self._key = f"{seed}/{series}"
         self._salt = zlib.crc32(self._key.encode()) % 1000
         self._pools = _pools(seed)
+        self._draw = {name: share.draw for name, share in population.shares.items()}
 
     def source(self, purpose: str) -> random.Random:
         """A source of random numbers of its own for `purpose`, fixed by seed and series."""
         return random.Random(f"{self._key}/{purpose}")  # noqa: S311 - synthetic data, not secrets
 
     def fork(self, series: str) -> ReportFactory:
-        """A factory of the same population and seed for another series."""
-        return ReportFactory(self.population, self.seed, series=series)
+        """A factory of the same population and seed for another series.
+
+        Factories of different series may run side by side, in any order or process: none depends on another. No case
+        number of this one and the new one is the same.
+        """
+        other = ReportFactory(self.population, self.seed, series=series, openfda=self._openfda)
+        if other._salt == self._salt:
+            other._salt = (other._salt + 1) % 1000
+        return other
 
     def report(self, received_at: dt.datetime) -> Json:
         """The next report, received at that moment (aware, after 1970), of the population's usual kind."""
         source, case_id = self._next(received_at)
-        suspects = self.population.draw_suspects(source)
-        reactions = self.population.draw_reactions(source, suspects[0])
+        suspects, reactions = self.population.draw_lists(source)
         return self._compose(source, case_id, received_at, suspects, reactions)
 
     def body(self, received_at: dt.datetime) -> bytes:
         """`report` as UTF-8 JSON."""
-        return msgspec.json.encode(self.report(received_at))
+        return encode(self.report(received_at))
 
-    def spiked(self, spike: Spike, received_at: dt.datetime) -> Json:
-        """A report that adds one case to the spike's pair and to no other.
+    def report_of(self, received_at: dt.datetime, drug: str, reaction: str | None = None) -> Json:
+        """The next report, with this drug as the only suspect, and this reaction as the only one.
 
-        The drug is the only suspect, the reaction the only one; concomitant drugs are as usual for the drug.
-        Raises `UnknownNameError` for a name the population does not have.
+        Without `reaction`, reactions are as usual for the drug. Concomitant drugs are as usual. The drug may be one
+        that the population does not have.
         """
-        drug = self.population.find_drug(spike.drug)
-        reaction = self.population.find_reaction(spike.reaction)
         source, case_id = self._next(received_at)
-        return self._compose(source, case_id, received_at, [drug], [reaction])
+        reactions = [reaction] if reaction is not None else self.population.draw_reactions(source, drug)
+        return self._compose(source, case_id, received_at, [drug], reactions)
 
-    def spiked_body(self, spike: Spike, received_at: dt.datetime) -> bytes:
-        """`spiked` as UTF-8 JSON."""
-        return msgspec.json.encode(self.spiked(spike, received_at))
+    def report_with(self, received_at: dt.datetime, reaction: str) -> Json:
+        """The next report, with suspects as usual and this reaction as the only one."""
+        source, case_id = self._next(received_at)
+        return self._compose(source, case_id, received_at, self.population.draw_suspects(source), [reaction])
+
+    def case_id(self, received_at: dt.datetime) -> str:
+        """The number of a new case of that moment, which no other report of this factory has."""
+        return self._next(received_at)[1]
+
+    def company_of(self, drug: str) -> str:
+        """The company that reports on a drug: each has one, as most products have."""
+        return self._pools.companies[zlib.crc32(drug.encode()) % _COMPANIES]
+
+    @property
+    def companies(self) -> tuple[str, ...]:
+        """All companies of this seed."""
+        return self._pools.companies
 
     def _next(self, received_at: dt.datetime) -> tuple[random.Random, str]:
         if received_at.tzinfo is None:
@@ -95,9 +130,6 @@ class ReportFactory:
         case_id = f"{int(received_at.timestamp())}{self._salt:03d}{number % 100_000:05d}"
         return self.source(str(number)), case_id
 
-    def _pick(self, source: random.Random, share: str) -> str | None:
-        return self.population.shares[share].draw(source)
-
     def _compose(
         self,
         source: random.Random,
@@ -106,14 +138,21 @@ class ReportFactory:
         suspects: list[str],
         reactions: list[str],
     ) -> Json:
+        draw = self._draw
         utc = received_at.astimezone(dt.UTC)
-        day = utc.strftime("%Y%m%d")
-        company = self._company_of(suspects[0])
-        country = self._country(source)
+        day = _yyyymmdd(utc)
+        company = self.company_of(suspects[0])
+        if source.random() < FARAWAY_SHARE:
+            country: str | None = source.choice(self._pools.countries)
+        else:
+            country = draw["country"](source)
         company_number = f"{country or 'XX'}-{company}-{case_id}"
-        fatal = any(normalise_name(reaction) in FATAL_TERMS for reaction in reactions)
-        criteria = self._criteria(source, fatal)
-        sender = company if source.random() < DIRECT_SHARE else self._pick(source, "sender")
+        criteria = (draw["seriousness"](source) or "").split("+")
+        if not criteria[0]:
+            criteria = []
+        if "death" not in criteria and any(map(_is_fatal, reactions)):
+            criteria = ["death", *criteria]
+        sender = company if source.random() < DIRECT_SHARE else draw["sender"](source)
         report: Json = {
             "safetyreportid": case_id,
             "safetyreportversion": "1",
@@ -121,106 +160,105 @@ class ReportFactory:
             "occurcountry": country,
             "transmissiondateformat": "102",
             "transmissiondate": day,
-            "reporttype": self._pick(source, "reporttype"),
+            "reporttype": draw["reporttype"](source),
             "serious": "1" if criteria else "2",
-            **{f"seriousness{criterion}": "1" for criterion in criteria},
-            "receivedateformat": "102",
-            "receivedate": day,
-            "receiptdateformat": "204",
-            "receiptdate": utc.strftime("%Y%m%d%H%M%S"),
-            "fulfillexpeditecriteria": self._pick(source, "expedite") if criteria else "2",
-            "companynumb": company_number,
-            "duplicate": "1",
-            "reportduplicate": {"duplicatesource": company, "duplicatenumb": company_number},
-            "primarysource": {
-                "reportercountry": country,
-                "qualification": self._pick(source, "qualification"),
-            },
-            "sender": {"sendertype": "2", "senderorganization": sender},
-            "receiver": {"receivertype": "6", "receiverorganization": "FDA"},
-            "patient": self._patient(source, utc, suspects, reactions, died="death" in criteria),
         }
-        return _without_nulls(report)
-
-    def _company_of(self, drug: str) -> str:
-        """Each drug has one company, as most products have."""
-        return self._pools.companies[zlib.crc32(drug.encode()) % _COMPANIES]
-
-    def _country(self, source: random.Random) -> str | None:
-        if source.random() < FARAWAY_SHARE:
-            return source.choice(self._pools.countries)
-        return self._pick(source, "country")
-
-    def _criteria(self, source: random.Random, fatal: bool) -> list[str]:
-        criteria = [criterion for criterion in (self._pick(source, "seriousness") or "").split("+") if criterion]
-        return criteria if not fatal or "death" in criteria else ["death", *criteria]
+        for criterion in criteria:
+            report[f"seriousness{criterion}"] = "1"
+        report["receivedateformat"] = "102"
+        report["receivedate"] = day
+        report["receiptdateformat"] = "204"
+        report["receiptdate"] = f"{day}{utc.hour:02d}{utc.minute:02d}{utc.second:02d}"
+        report["fulfillexpeditecriteria"] = draw["expedite"](source) if criteria else "2"
+        report["companynumb"] = company_number
+        report["duplicate"] = "1"
+        report["reportduplicate"] = {"duplicatesource": company, "duplicatenumb": company_number}
+        report["primarysource"] = _given({"reportercountry": country, "qualification": draw["qualification"](source)})
+        report["sender"] = _given({"sendertype": "2", "senderorganization": sender})
+        report["receiver"] = {"receivertype": "6", "receiverorganization": "FDA"}
+        report["patient"] = self._patient(source, utc, suspects, reactions, died="death" in criteria)
+        return _given(report)
 
     def _patient(
         self, source: random.Random, utc: dt.datetime, suspects: list[str], reactions: list[str], *, died: bool
     ) -> Json:
+        draw = self._draw
         patient: Json = {}
-        if self._pick(source, "age_missing") == "no":
+        if draw["age_missing"](source) == "no":
             patient.update(self._age(source))
-        patient["patientsex"] = self._pick(source, "sex")
-        if self._pick(source, "weight_given") == "yes":
+        sex = draw["sex"](source)
+        if sex is not None:
+            patient["patientsex"] = sex
+        if draw["weight_given"](source) == "yes":
             patient["patientweight"] = f"{max(2.5, source.gauss(76.0, 18.0)):.1f}"
         patient["reaction"] = [self._reaction(source, reaction, died) for reaction in reactions]
         concomitants = self.population.draw_concomitants(source, suspects)
-        patient["drug"] = [self._drug(source, drug, "1", utc) for drug in suspects]
-        patient["drug"] += [self._drug(source, drug, "2", utc) for drug in concomitants]
-        if self._pick(source, "narrative_given") == "yes":
+        patient["drug"] = [
+            entry
+            for drugs, role in ((suspects, _SUSPECT), (concomitants, _CONCOMITANT))
+            for drug in drugs
+            for entry in self._entries(source, drug, role, utc)
+        ]
+        if draw["narrative_given"](source) == "yes":
             patient["summary"] = {"narrativeincludeclinical": self._narrative(source, utc)}
         return patient
 
     def _age(self, source: random.Random) -> Json:
-        years = int(self._pick(source, "age_band") or 0) + source.random() * 10.0
+        years = int(self._draw["age_band"](source) or 0) + source.random() * 10.0
         age: Json = {"patientonsetage": str(int(years)), "patientonsetageunit": "801"}
         if years < 2.0:
             age = {"patientonsetage": str(int(years * 12)), "patientonsetageunit": "802"}
         elif source.random() < 0.01:  # a few senders count an adult's age in decades
             age = {"patientonsetage": str(max(1, int(years / 10))), "patientonsetageunit": "800"}
-        if self._pick(source, "age_group_given") == "yes":
+        if self._draw["age_group_given"](source) == "yes":
             age["patientagegroup"] = _age_group(years)
         return age
 
     def _reaction(self, source: random.Random, reaction: str, died: bool) -> Json:
-        outcome = self._pick(source, "outcome")
-        if normalise_name(reaction) in FATAL_TERMS:
+        outcome = self._draw["outcome"](source)
+        if _is_fatal(reaction):
             outcome = "5"
         elif outcome == "5" and not died:
             outcome = "6"
-        return {
-            "reactionmeddraversionpt": self._pick(source, "meddra_version"),
-            "reactionmeddrapt": reaction,
-            "reactionoutcome": outcome,
-        }
+        return _given(
+            {
+                "reactionmeddraversionpt": self._draw["meddra_version"](source),
+                "reactionmeddrapt": reaction,
+                "reactionoutcome": outcome,
+            }
+        )
 
-    def _drug(self, source: random.Random, drug: str, role: str, utc: dt.datetime) -> Json:
+    def _entries(self, source: random.Random, drug: str, role: str, utc: dt.datetime) -> Iterator[Json]:
+        """The entries of one drug: one product for one indication, each with its own dosage, route and start."""
+        draw = self._draw
         product = self.population.draw_product(source, drug)
-        entry: Json = {"drugcharacterization": role, "medicinalproduct": product}
-        if self._pick(source, "authorization_given") == "yes":
-            entry["drugauthorizationnumb"] = f"{zlib.crc32(product.encode()) % 900_000 + 100_000}"
-        entry["drugdosagetext"] = self._pick(source, "dosage_text")
-        entry["drugdosageform"] = self._pick(source, "dosage_form")
-        entry["drugadministrationroute"] = self._pick(source, "route")
-        if self._pick(source, "indication_given") == "yes":
-            entry["drugindication"] = self.population.draw_indication(source, drug) or _UNKNOWN_INDICATION
-        if self._pick(source, "start_date_given") == "yes":
-            started = utc - dt.timedelta(days=1 + int(source.expovariate(1 / 300)))
-            entry["drugstartdateformat"] = "102"
-            entry["drugstartdate"] = started.strftime("%Y%m%d")
-        entry["actiondrug"] = self._pick(source, "action")
-        entry["drugrecurreadministration"] = self._pick(source, "recurrence")
+        same: Json = {"drugcharacterization": role, "medicinalproduct": product}
+        if draw["authorization_given"](source) == "yes":
+            same["drugauthorizationnumb"] = f"{zlib.crc32(product.encode()) % 900_000 + 100_000}"
+        if draw["indication_given"](source) == "yes":
+            same["drugindication"] = self.population.draw_indication(source, drug) or _UNKNOWN_INDICATION
         # A trade name counts for its substance only where the report states the substance.
-        stated = self._pick(source, "substance_given") == "yes" and self.population.is_substance(drug)
-        if product != drug or stated:
-            entry["activesubstance"] = {"activesubstancename": drug}
-        return entry
+        is_substance = self.population.is_substance(drug)
+        if product != drug or (draw["substance_given"](source) == "yes" and is_substance):
+            same["activesubstance"] = {"activesubstancename": drug}
+        label = label_of(drug, product, is_substance=is_substance) if self._openfda else None
+        if label is not None:
+            same["openfda"] = label
+        for _ in range(self.population.draw_entries(source, suspect=role == _SUSPECT)):
+            entry = dict(same)
+            for key, share in _DRUG_FIELDS:
+                value = draw[share](source)
+                if value is not None:
+                    entry[key] = value
+            if draw["start_date_given"](source) == "yes":
+                entry["drugstartdateformat"] = "102"
+                entry["drugstartdate"] = _yyyymmdd(utc - dt.timedelta(days=1 + int(source.expovariate(1 / 300))))
+            yield entry
 
     def _narrative(self, source: random.Random, utc: dt.datetime) -> str:
         event = utc - dt.timedelta(days=int(source.expovariate(1 / 30)))
         sentences = " ".join(source.choices(self._pools.sentences, k=source.randint(1, 8)))
-        return f"CASE EVENT DATE: {event:%Y%m%d} {sentences}"
+        return f"CASE EVENT DATE: {_yyyymmdd(event)} {sentences}"
 
 
 @dataclass(frozen=True)
@@ -255,14 +293,15 @@ def _age_group(years: float) -> str:
     return "6"
 
 
-def _without_nulls(value: Json) -> Json:
+def _yyyymmdd(moment: dt.datetime) -> str:
+    return f"{moment.year:04d}{moment.month:02d}{moment.day:02d}"
+
+
+@lru_cache(maxsize=10_000)
+def _is_fatal(reaction: str) -> bool:
+    return normalise_name(reaction) in FATAL_TERMS
+
+
+def _given(fields: Json) -> Json:
     """Absent fields stay away, as in openFDA."""
-    return {
-        key: _without_nulls(item)
-        if isinstance(item, dict)
-        else [_without_nulls(entry) for entry in item]
-        if isinstance(item, list)
-        else item
-        for key, item in value.items()
-        if item is not None
-    }
+    return {key: value for key, value in fields.items() if value is not None}

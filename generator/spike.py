@@ -1,7 +1,7 @@
 """A planted spike, and how it is written: `DRUG/REACTION@START+LENGTHxFACTOR`.
 
 `ambrisentan/Dysphonia@50+30x8` means: from second 50 on, for 30 seconds, eight times as many reports of that
-pair as usual. Times take the suffixes s, m and h. A slash inside a name is written twice.
+pair as usual. Times take the suffixes s, m, h and d. A slash inside a name is written twice.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
+from generator.durations import DURATION, parse_duration
+
 __all__ = ["Spike", "SpikeFormatError", "parse_spike"]
 
 _EXAMPLE = "IBUPROFEN/Gastric ulcer@50+30x8"
 _NAME = r"(?:[^/]|//)+"
-_TIME = r"\d+(?:\.\d+)?\s*[smh]?"
 _SPIKE = re.compile(
     rf"(?P<drug>{_NAME})(?<!/)/(?!/)(?P<reaction>{_NAME})"
-    rf"@\s*(?P<start>{_TIME})\s*\+\s*(?P<length>{_TIME})\s*x\s*(?P<factor>\d+(?:\.\d+)?)"
+    rf"@\s*(?P<start>{DURATION})\s*\+\s*(?P<length>{DURATION})\s*x\s*(?P<factor>\d+(?:\.\d+)?)"
 )
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 class SpikeFormatError(ValueError):
@@ -29,7 +29,7 @@ class SpikeFormatError(ValueError):
     def __init__(self, problem: str) -> None:
         super().__init__(
             f"{problem} Write a spike as DRUG/REACTION@START+LENGTHxFACTOR, for example '{_EXAMPLE}': "
-            "from second 50 on, for 30 seconds, 8 times the usual rate. Times may end in s, m or h; "
+            "from second 50 on, for 30 seconds, 8 times the usual rate. Times may end in s, m, h or d; "
             "a slash inside a name is written twice."
         )
 
@@ -76,15 +76,10 @@ def parse_spike(text: str) -> Spike:
     return Spike(
         drug=match["drug"].strip().replace("//", "/"),
         reaction=match["reaction"].strip().replace("//", "/"),
-        start_s=_in_seconds(match["start"]),
-        length_s=_in_seconds(match["length"]),
+        start_s=parse_duration(match["start"]),
+        length_s=parse_duration(match["length"]),
         factor=float(match["factor"]),
     )
-
-
-def _in_seconds(text: str) -> float:
-    unit = text[-1]
-    return float(text[:-1]) * _SECONDS[unit] if unit in _SECONDS else float(text)
 
 
 def _plain(number: float) -> str:

@@ -1,48 +1,28 @@
-"""A stream of generated reports: Poisson arrivals, planted spikes on top, and the truth about them.
+"""A stream of generated reports: Poisson arrivals, planted spikes and traps, and the truth about them.
 
 Ordinary reports arrive as a Poisson process of `rate` per second. Each spike is a Poisson process of its own,
 of rate * expected_rate(pair) * (factor - 1), between its start and its end; so the pair's total rate is factor
-times the usual, and everything else stays as it is. Broken bodies and resends come on top as well. All times
-and bytes follow from the factory's seed and series and from the start.
+times the usual, and everything else stays as it is. What traps do is said in `generator.traps`. All times and bytes
+follow from the factory's seed and series, the settings and the start.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import heapq
-import random
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import count as numbers
 from itertools import islice
 
-import msgspec
-
-from generator.broken import broken_bodies
-from generator.choose import demo_spikes
-from generator.reports import ReportFactory
+from generator.clock import StreamClock
+from generator.reports import Json, ReportFactory
 from generator.spike import Spike
-from generator.truth import GeneratedReport, PlantedSpike, Truth, TruthCounts, planted_rate
+from generator.traps.base import Alteration, Arrival, Echo, Extra, Hold, Rhythm, Trap, World
+from generator.traps.more import PlantedSpike
+from generator.truth import ORDINARY, GeneratedReport, Thing, Truth
 
-__all__ = [
-    "GeneratedReport",
-    "PlantedSpike",
-    "Truth",
-    "TruthCounts",
-    "demo_spikes",
-    "history",
-    "planted_rate",
-    "stream",
-]
-
-RESEND_POOL = 500
-"""A resend repeats one of this many latest bodies."""
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
+__all__ = ["history", "stream"]
 
 
 def stream(
@@ -50,49 +30,68 @@ def stream(
     *,
     rate: float,
     count: int | None = None,
+    seconds: float | None = None,
     spikes: Sequence[Spike] = (),
+    traps: Sequence[Trap] = (),
     started_at: dt.datetime,
-    paced: bool = True,
-    clock: Callable[[], dt.datetime] = _now,
-    sleeper: Callable[[float], None] = time.sleep,
-    broken_share: float = 0.0,
-    duplicate_share: float = 0.0,
+    clock: StreamClock | None = None,
+    day_s: float = 86_400.0,
     truth: Truth | None = None,
 ) -> Iterator[GeneratedReport]:
     """Yield reports in the order of their times from `started_at` (aware) on.
 
-    `rate`: ordinary reports per second, above 0. `count`: bodies of all kinds to yield; None never ends.
-    `paced`: sleep until each report's time; when behind, catch up without sleeping. Otherwise as fast as taken.
-    `broken_share`, `duplicate_share`: broken bodies and resends per ordinary report, 0 to 1.
-    `truth` is told the plan at once and every report as it is yielded.
+    `rate`: ordinary reports per second of the stream's own time, above 0; with a rhythm, at its busiest. `count`,
+    `seconds`: end after so many bodies of all kinds, or before so much time has passed; without, never. `clock`: wait
+    until it shows each report's time, and catch up without waiting when behind; without one, as fast as taken. `day_s`:
+    the length of a day for traps that count in days. `truth` is told the plan at once, and every report as it is
+    yielded.
 
     Raises at the call, not at the first report: `UnknownNameError` for a spike's unknown name, `ValueError` for a
-    rate or share out of range, a time without zone, or one spike given twice.
+    rate out of range, a time without zone, or a spike or trap given twice.
     """
     _check(rate, started_at)
-    if not (0 <= broken_share <= 1 and 0 <= duplicate_share <= 1):
-        raise ValueError("broken_share and duplicate_share are between 0 and 1")
-    if len(set(spikes)) < len(spikes):
+    planted = [PlantedSpike(spike) for spike in spikes]
+    if len(set(planted)) < len(planted):
         raise ValueError("the same spike is given twice; raise its factor instead")
-    told = truth if truth is not None else Truth()
-    told.plan(spikes, factory.population, rate, started_at)
-    arrivals = _arrivals(factory, rate, spikes)
-    made = _made(factory, arrivals, started_at, broken_share, duplicate_share)
-    timed = _paced(made, clock, sleeper) if paced else made
-    return _told(timed, told, count)
+    if len({trap.name for trap in traps}) < len(traps):
+        raise ValueError("the same trap is given twice")
+    world = World(
+        factory,
+        factory.fork(f"{factory.series}, planted"),
+        rate,
+        started_at,
+        truth if truth is not None else Truth(),
+        day_s,
+    )
+    made = _made(_begin(world, (*planted, *traps)))
+    if seconds is not None:
+        made = _before(made, world.moment(seconds))
+    return _told(_paced(made, clock) if clock is not None else made, world.truth, count)
 
 
-def history(factory: ReportFactory, *, rate: float, until: dt.datetime, length_s: float) -> Iterator[GeneratedReport]:
-    """The past, for backfill: ordinary reports of the `length_s` seconds before `until`, as fast as taken.
+def history(
+    factory: ReportFactory,
+    *,
+    rate: float,
+    until: dt.datetime,
+    length_s: float,
+    traps: Sequence[Trap] = (),
+    day_s: float = 86_400.0,
+) -> Iterator[GeneratedReport]:
+    """The past, for backfill: reports of the `length_s` seconds before `until`, as fast as taken; else as `stream`.
 
     Drawn as the series "history" of the factory's population and seed, so a stream that goes on at `until` with
     the same seed does not repeat it.
     """
     _check(rate, until)
-    past = factory.fork("history")
-    start = until - dt.timedelta(seconds=length_s)
-    arrivals = ((second, None) for second in _poisson(past.source("arrivals"), rate, 0.0, length_s))
-    return _made(past, arrivals, start, 0.0, 0.0)
+    return stream(
+        factory.fork("history"),
+        rate=rate,
+        seconds=length_s,
+        traps=traps,
+        started_at=until - dt.timedelta(seconds=length_s),
+        day_s=day_s,
+    )
 
 
 def _check(rate: float, moment: dt.datetime) -> None:
@@ -102,79 +101,98 @@ def _check(rate: float, moment: dt.datetime) -> None:
         raise ValueError("the time of a stream needs a time zone")
 
 
-_Arrival = tuple[float, Spike | None]
+@dataclass(frozen=True)
+class _Effects:
+    """The traps of a stream, begun, by what they do."""
+
+    world: World
+    extras: Sequence[Iterator[Arrival]]
+    alterations: Sequence[tuple[str, Callable[[float, Json], Thing | None]]]
+    holds: Sequence[tuple[str, Callable[[float, Json], tuple[float, Thing] | None]]]
+    echoes: Sequence[Callable[[float, Json, GeneratedReport], Iterable[Arrival]]]
 
 
-def _poisson(source: random.Random, rate: float, start: float, end: float | None) -> Iterator[float]:
-    """Arrival times in seconds of a Poisson process of `rate` per second in [start, end)."""
-    second = start
-    while True:
-        second += source.expovariate(rate)
-        if end is not None and second >= end:
-            return
-        yield second
+def _begin(world: World, traps: Sequence[Trap]) -> _Effects:
+    for rhythm in (trap for trap in traps if isinstance(trap, Rhythm)):
+        world = replace(world, level=rhythm.level(world.started_at, world.day_s))
+        world.truth.plan(rhythm.plan(world))
+    return _Effects(
+        world,
+        extras=[trap.begin(world) for trap in traps if isinstance(trap, Extra)],
+        alterations=[(trap.name, trap.begin(world)) for trap in traps if isinstance(trap, Alteration)],
+        holds=[(trap.name, trap.begin(world)) for trap in traps if isinstance(trap, Hold)],
+        echoes=[trap.begin(world) for trap in traps if isinstance(trap, Echo)],
+    )
 
 
-def _arrivals(factory: ReportFactory, rate: float, spikes: Sequence[Spike]) -> Iterator[_Arrival]:
-    def ordinary() -> Iterator[_Arrival]:
-        for second in _poisson(factory.source("arrivals"), rate, 0.0, None):
-            yield second, None
+def _made(effects: _Effects) -> Iterator[GeneratedReport]:
+    """Reports in the order of their delivery."""
+    world = effects.world
+    tie = numbers()
+    waiting: list[tuple[float, int, Arrival]] = []
 
-    def extra(spike: Spike) -> Iterator[_Arrival]:
-        per_second = planted_rate(factory.population, rate, spike)
-        end = spike.start_s + spike.length_s
-        for second in _poisson(factory.source(f"spike {spike}"), per_second, spike.start_s, end):
-            yield second, spike
+    def later(arrivals: Iterable[Arrival]) -> None:
+        for arrival in arrivals:
+            heapq.heappush(waiting, (arrival.second, next(tie), arrival))
 
-    return heapq.merge(ordinary(), *(extra(spike) for spike in spikes), key=lambda arrival: arrival[0])
+    def deliver(arrival: Arrival) -> GeneratedReport:
+        return arrival.make(world.moment(arrival.second))
 
-
-def _made(
-    factory: ReportFactory,
-    arrivals: Iterator[_Arrival],
-    started_at: dt.datetime,
-    broken_share: float,
-    duplicate_share: float,
-) -> Iterator[GeneratedReport]:
-    source = factory.source("broken and resent")
-    broken = _broken(factory)
-    earlier: deque[GeneratedReport] = deque(maxlen=RESEND_POOL)
-    for second, spike in arrivals:
-        received_at = started_at + dt.timedelta(seconds=second)
-        report = factory.report(received_at) if spike is None else factory.spiked(spike, received_at)
-        generated = GeneratedReport(
-            body=msgspec.json.encode(report),
-            case_id=report["safetyreportid"],
-            received_at=received_at,
-            planted=spike,
-            kind="ordinary" if spike is None else "planted",
-        )
-        yield generated
-        earlier.append(generated)
-        if spike is not None:
+    ordinary = ((second, None) for second in world.poisson(world.factory.source("arrivals"), world.rate))
+    extras = (((arrival.second, arrival) for arrival in extra) for extra in effects.extras)
+    for second, arrival in heapq.merge(ordinary, *extras, key=lambda timed: timed[0]):
+        while waiting and waiting[0][0] <= second:
+            yield deliver(heapq.heappop(waiting)[2])
+        if arrival is not None:
+            yield deliver(arrival)
             continue
-        if source.random() < broken_share:
-            case_id, body = next(broken)
-            yield GeneratedReport(body, case_id, received_at, None, "broken")
-        if source.random() < duplicate_share:
-            yield replace(source.choice(earlier), received_at=received_at, planted=None, kind="resent")
+        at = world.moment(second)
+        report = world.factory.report(at)
+        generated = _ordinary(effects, second, at, report)
+        held = next(
+            (held for name, hold in effects.holds if (held := _held(hold, name, second, report, generated))), None
+        )
+        if held is not None:
+            later([held])
+        else:
+            yield generated
+        delivered = held.second if held is not None else second
+        for echo in effects.echoes:
+            later(echo(delivered, report, generated))
 
 
-def _broken(factory: ReportFactory) -> Iterator[tuple[str, bytes]]:
-    """(number to partition by, body) without end, one kind after the other."""
-    made = numbers()
-    for round_seed in numbers(factory.seed):
-        for _, body in broken_bodies(round_seed):
-            yield f"broken-{next(made)}", body
+def _ordinary(effects: _Effects, second: float, at: dt.datetime, report: Json) -> GeneratedReport:
+    for name, alter in effects.alterations:
+        thing = alter(second, report)
+        if thing is not None:
+            return effects.world.report(report, at, name, thing)
+    return effects.world.report(report, at, ORDINARY)
 
 
-def _paced(
-    reports: Iterator[GeneratedReport], clock: Callable[[], dt.datetime], sleeper: Callable[[float], None]
-) -> Iterator[GeneratedReport]:
+def _held(
+    hold: Callable[[float, Json], tuple[float, Thing] | None],
+    name: str,
+    second: float,
+    report: Json,
+    generated: GeneratedReport,
+) -> Arrival | None:
+    found = hold(second, report)
+    if found is None:
+        return None
+    until, thing = found
+    return Arrival(until, lambda at: replace(generated, received_at=at, kind=name, things=(*generated.things, thing)))
+
+
+def _before(reports: Iterator[GeneratedReport], end: dt.datetime) -> Iterator[GeneratedReport]:
     for report in reports:
-        ahead = (report.received_at - clock()).total_seconds()
-        if ahead > 0:
-            sleeper(ahead)
+        if report.received_at >= end:
+            return
+        yield report
+
+
+def _paced(reports: Iterator[GeneratedReport], clock: StreamClock) -> Iterator[GeneratedReport]:
+    for report in reports:
+        clock.wait_until(report.received_at)
         yield report
 
 

@@ -16,7 +16,19 @@ from eventhubs.errors import EventHubsError, HubUnreachableError, ServerBusyErro
 from eventhubs.hub.errors import HubError
 from expectations.errors import ExpectationsError
 from models.errors import ModelError
-from reactionwatch.commands import alerts, data, db, demo, expectations, hub, models, quarantine, status, stream
+from reactionwatch.commands import (
+    alerts,
+    data,
+    db,
+    demo,
+    expectations,
+    generate,
+    hub,
+    models,
+    quarantine,
+    status,
+    stream,
+)
 from reactionwatch.console import say
 from reactionwatch.errors import DemoFailedError
 from reactionwatch.settings import SettingsError, load_settings
@@ -48,7 +60,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("hub")(hub.hub)
-app.command("generate")(data.generate)
+app.command("generate")(generate.generate)
 app.command("send")(data.send)
 app.command("backfill")(data.backfill)
 app.command("stream")(stream.stream)

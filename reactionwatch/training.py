@@ -17,5 +17,5 @@ def generated_reports(count: int, seed: int) -> list[Report]:
     """Decoded mock reports without spikes; a stream with the same seed does not repeat them."""
 
     factory = ReportFactory(Population(), seed, series="training")
-    made = stream(factory, rate=10.0, count=count, started_at=dt.datetime(2026, 1, 5, tzinfo=dt.UTC), paced=False)
+    made = stream(factory, rate=10.0, count=count, started_at=dt.datetime(2026, 1, 5, tzinfo=dt.UTC))
     return [r for g in made if isinstance(r := decode(g.body), Report)]

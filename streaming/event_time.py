@@ -15,6 +15,11 @@ class EventTime(StrEnum):
     PAYLOAD = "payload"
     """The receipt date where it carries a time of day (formats 203 and 204, read as UTC), else as `hub`."""
     REPORTED = "reported"
-    """As `payload`, but else as `receivedate`: what a backfill goes by, for its reports never came through a hub."""
+    """As `payload`, but else as `receivedate`, for replaying history and simulated time; what a backfill goes by."""
     RECEIVEDATE = "receivedate"
-    """Midnight UTC of the receive date: for replaying history. Windows close by the slowest partition."""
+    """Midnight UTC of the receive date: for replaying history."""
+
+    @property
+    def replays(self) -> bool:
+        """Whether windows close by the times that reports tell (the slowest partition's), not by the hub's clock."""
+        return self in (EventTime.REPORTED, EventTime.RECEIVEDATE)

@@ -40,7 +40,6 @@ from streaming.batch import BatchHandler, BatchReport
 from streaming.clock import HubClock
 from streaming.commit import CommitResult, Committer
 from streaming.errors import StreamFailedError
-from streaming.event_time import EventTime
 from streaming.heartbeat import heartbeat
 from streaming.session import spark_session
 from streaming.settings import StreamSettings
@@ -140,7 +139,7 @@ class _Run:
             settings.hub_id,
             info.created_at_ms,
             info.partition_ids,
-            by_event=settings.event_time is EventTime.RECEIVEDATE,
+            by_event=settings.event_time.replays,
         )
 
     def run(self) -> None:

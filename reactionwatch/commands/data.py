@@ -1,82 +1,22 @@
-"""`generate`, `send` and `backfill`: how reports come in."""
+"""`send` and `backfill`: how files of reports come in."""
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from generator.spike import Spike, SpikeFormatError, parse_spike
+from reactionwatch.commands.sending import close, sent
 from reactionwatch.console import Progress, print_json, say, stopping
 from reactionwatch.settings import load_settings
 
 if TYPE_CHECKING:
-    from generator.send import SendSummary
-    from generator.stream import GeneratedReport
     from sql.task_write import TaskResult
 
-__all__ = ["backfill", "generate", "send"]
+__all__ = ["backfill", "send"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output.")]
-
-
-def _spike(text: str) -> Spike:
-    try:
-        return parse_spike(text)
-    except SpikeFormatError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def generate(
-    rate: Annotated[float, typer.Option(min=0.01, help="Ordinary reports per second.")] = 10.0,
-    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many; default: go on until Ctrl-C.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same reports.")] = 0,
-    spike: Annotated[
-        list[Spike] | None,
-        typer.Option(
-            parser=_spike,
-            metavar="DRUG/REACTION@START+LENGTHxFACTOR",
-            help="Report a pair FACTOR times as often for LENGTH seconds, START seconds in; may be repeated.",
-        ),
-    ] = None,
-    truth_file: Annotated[Path | None, typer.Option("--truth", help="Write what was planted to this file.")] = None,
-    json_output: Json = False,
-) -> None:
-    """Send mock safety reports to the reports hub, continuously.
-
-    Example: reactionwatch generate --rate 40 --spike "IBUPROFEN/Gastric ulcer@60+30x8"
-    """
-    from generator.population import Population
-    from generator.reports import ReportFactory
-    from generator.send import send_stream
-    from generator.stream import Truth, stream
-    from reactionwatch.wiring import report_sender
-
-    settings = load_settings()
-    truth = Truth()
-    reports = stream(
-        ReportFactory(Population(), seed),
-        rate=rate,
-        count=count,
-        spikes=spike or (),
-        started_at=dt.datetime.now(dt.UTC),
-        truth=truth,
-    )
-    progress = Progress()
-    with stopping() as stop, report_sender(settings) as sender:
-
-        def until_stopped() -> Iterator[GeneratedReport]:
-            return itertools.takewhile(lambda _: not stop.is_set(), reports)
-
-        summary = send_stream(until_stopped(), sender, lambda s: progress.update(_sent(s)))
-    progress.finish(_sent(summary))
-    if truth_file is not None:
-        truth_file.write_text(truth.to_json_lines(), encoding="utf-8")
-    _close(summary, json_output)
 
 
 def send(
@@ -95,9 +35,9 @@ def send(
 
     progress = Progress()
     with report_sender(load_settings()) as sender:
-        summary = send_file([str(path) for path in files], sender, lambda s: progress.update(_sent(s)))
-    progress.finish(_sent(summary))
-    _close(summary, json_output)
+        summary = send_file([str(path) for path in files], sender, lambda s: progress.update(sent(s)))
+    progress.finish(sent(summary))
+    close(summary, json_output)
 
 
 def backfill(
@@ -133,17 +73,3 @@ def backfill(
         say("Stopped before the end of the file; run it again and it goes on there.")
     if json_output:
         print_json(vars(result))
-
-
-def _sent(summary: SendSummary) -> str:
-    rate = summary.sent / summary.seconds if summary.seconds > 0 else 0.0
-    refused = f", {summary.refused:,} refused as too large" if summary.refused else ""
-    return f"sent {summary.sent:,} reports{refused} in {summary.seconds:.0f} s ({rate:,.0f}/s)"
-
-
-def _close(summary: SendSummary, json_output: bool) -> None:
-    if json_output:
-        print_json(vars(summary))
-    if summary.refused:
-        say(f"{summary.refused:,} reports were larger than the hub accepts and were not sent.")
-        raise typer.Exit(1)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from alerts.alert import AlertKind
 from alerts.cloudevent import AlertNotice
-from generator.truth import PlantedSpike
+from generator.truth import Planted
 from sql.accounting import Accounting
 
-__all__ = ["DemoSummary", "FalseAlert", "FoundSpike", "judge"]
+__all__ = ["DemoSummary", "FalseAlert", "FoundSpike", "TrapAlert", "judge"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,19 @@ class FoundSpike:
 
 @dataclass(frozen=True)
 class FalseAlert:
-    """A spike alert without a spike of that pair planted then."""
+    """A spike alert without anything planted that would make that pair rise then."""
 
+    drug: str
+    reaction: str
+    cases: int
+    expected: float
+
+
+@dataclass(frozen=True)
+class TrapAlert:
+    """A spike alert on what a trap made rise: it is true that it rose, and it is no spike."""
+
+    trap: str
     drug: str
     reaction: str
     cases: int
@@ -53,9 +64,12 @@ class DemoSummary:
     unaccounted: int
     """Sent to the hub (or backfilled) but neither stored, quarantined nor counted as duplicate; must be 0."""
     spikes: tuple[FoundSpike, ...]
+    trap_alerts: tuple[TrapAlert, ...]
     false_alerts: tuple[FalseAlert, ...]
     unusual_reports: int
     reports_per_second: float
+    stopped_early: bool
+    """The user ended it, so that a spike may not have had its time."""
 
     @property
     def missed(self) -> int:
@@ -72,6 +86,7 @@ class DemoSummary:
         return {
             **vars(self),
             "spikes": [vars(spike) for spike in self.spikes],
+            "trap_alerts": [vars(alert) for alert in self.trap_alerts],
             "false_alerts": [vars(alert) for alert in self.false_alerts],
             "spikes_planted": len(self.spikes),
             "spikes_found": len(self.spikes) - self.missed,
@@ -85,27 +100,31 @@ def judge(
     sent: int,
     backfilled: int,
     accounting: Accounting,
-    planted: Sequence[PlantedSpike],
+    planted: Sequence[Planted],
     notices: Sequence[AlertNotice],
     widest: dt.timedelta,
     seconds: float,
+    stopped_early: bool,
 ) -> DemoSummary:
     """Hold the alerts and the database against the truth.
 
     An alert belongs to a planted spike of its pair when its windows overlap the spike's time, stretched by the
-    `widest` window: a window that holds the end of a spike goes on for up to its width.
+    `widest` window: a window that holds the end of a spike goes on for up to its width. Else it belongs to a planted
+    thing that makes its drug, its reaction or its pair rise then. `planted` is everything that was.
     """
     opened = [n for n in notices if n.change == "opened" and n.kind is AlertKind.REACTION_SPIKE]
-    causes = [_cause(notice, planted, widest) for notice in opened]
+    planted_spikes = [thing for thing in planted if thing.kind == "spike"]
+    traps = [thing for thing in planted if thing.kind != "spike" and thing.pair != (None, None)]
+    causes = [_cause(notice, planted_spikes, widest) or _cause(notice, traps, widest) for notice in opened]
     spikes = []
-    for spike in planted:
+    for spike in planted_spikes:
         times = [notice.time for notice, cause in zip(opened, causes, strict=True) if cause is spike]
         spikes.append(
             FoundSpike(
-                drug=spike.drug,
-                reaction=spike.reaction,
-                factor=spike.factor,
-                planted_reports=spike.planted_reports,
+                drug=spike.drug or "",
+                reaction=spike.reaction or "",
+                factor=spike.factor or 1.0,
+                planted_reports=spike.reports,
                 found=bool(times),
                 seconds_to_alert=round((min(times) - spike.start).total_seconds(), 1) if times else None,
             )
@@ -120,6 +139,11 @@ def judge(
         duplicates=accounting.duplicates,
         unaccounted=abs(accounting.unaccounted) + abs(sent + backfilled - accounting.received),
         spikes=tuple(spikes),
+        trap_alerts=tuple(
+            TrapAlert(cause.kind, n.drug or "", n.reaction or "", n.cases or 0, n.expected or 0.0)
+            for n, cause in zip(opened, causes, strict=True)
+            if cause is not None and cause.kind != "spike"
+        ),
         false_alerts=tuple(
             FalseAlert(n.drug or "", n.reaction or "", n.cases or 0, n.expected or 0.0)
             for n, cause in zip(opened, causes, strict=True)
@@ -127,12 +151,14 @@ def judge(
         ),
         unusual_reports=sum(n.kind is AlertKind.UNUSUAL_REPORT for n in notices),
         reports_per_second=round(sent / seconds, 1) if seconds > 0 else 0.0,
+        stopped_early=stopped_early,
     )
 
 
-def _cause(notice: AlertNotice, planted: Sequence[PlantedSpike], widest: dt.timedelta) -> PlantedSpike | None:
-    for spike in planted:
-        same = (notice.drug, notice.reaction) == spike.pair
-        if same and notice.since < spike.end + widest and notice.until > spike.start:
-            return spike
+def _cause(notice: AlertNotice, planted: Sequence[Planted], widest: dt.timedelta) -> Planted | None:
+    for thing in planted:
+        same = thing.drug in (None, notice.drug) and thing.reaction in (None, notice.reaction)
+        # FOREVER has no time after it
+        if same and notice.since - widest < thing.end and notice.until > thing.start:
+            return thing
     return None

@@ -1,9 +1,11 @@
 """The demo's course: hub, history, model, generator, stream, relay and an officer, in one process and its Spark.
 
-0 s    the hub is up and the generator begins to send; the past is written to a file as it would have been
-then   a model is trained and registered, history is backfilled, Spark starts
+0 s    the hub is up and the generator begins to send
+then   a model is trained and registered, history is written and backfilled, Spark starts beside it
 50 s+  planted spikes
 end    the generator stops, the stream drains, the officer has read every alert, the summary is judged
+
+Every part tells the board what it does, and what the store holds is read once a second; the screen shows the board.
 """
 
 from __future__ import annotations
@@ -14,23 +16,35 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
+from rich.console import Console
 
 from alerts.cloudevent import AlertNotice
 from alerts.tail import follow
 from eventhubs.hub.server import LocalHub
+from generator.choose import demo_spikes
+from generator.clock import StreamClock
 from generator.population import Population
 from generator.reports import ReportFactory
 from generator.send import SendSummary, send_stream
-from generator.stream import GeneratedReport, demo_spikes, history, stream
-from generator.truth import Truth
+from generator.stream import history, stream
+from generator.traps.base import Rhythm, Trap
+from generator.traps.catalogue import UNTIMED, parse_traps
+from generator.traps.later import Duplicates
+from generator.traps.more import Launch, Publicity, Season
+from generator.traps.quality import Broken, Decay
+from generator.truth import GeneratedReport, Truth
 from models import registry
 from models.forest import train
 from reactionwatch.database import open_database
+from reactionwatch.demonstration.board import Board
 from reactionwatch.demonstration.judge import DemoSummary, judge
+from reactionwatch.demonstration.screen import shown
+from reactionwatch.demonstration.state import Step
 from reactionwatch.errors import DemoFailedError
 from reactionwatch.settings import Settings
 from reactionwatch.training import generated_reports
@@ -43,8 +57,8 @@ from reactionwatch.wiring import (
 )
 from sql.accounting import account
 from sql.outbox import SqlOutbox
+from sql.overview import read_overview
 from streaming.backfill import backfill
-from streaming.batch import BatchReport
 from streaming.run import Observer, run_stream
 from streaming.session import spark_session
 
@@ -54,8 +68,11 @@ _WINDOWS = "5s,30s"
 _WIDEST = dt.timedelta(seconds=30)
 _HISTORY_SECONDS = 480.0
 _TRAINING_REPORTS = 3_000
-_BROKEN_SHARE, _DUPLICATE_SHARE = 0.01, 0.01
+_DAY_SECONDS = 20.0
+"""Length of a day for traps that count in days: a week in a demo."""
 _DRAIN_SECONDS = 120.0
+_LOOK_SECONDS = 1.0
+_PAIRS_SHOWN, _WINDOWS_SHOWN = 10, 10
 
 
 @dataclass(frozen=True)
@@ -65,17 +82,15 @@ class DemoOptions:
     seconds: float
     rate: float
     seed: int
+    traps: bool
+    """Whether every trap of the generator is on."""
 
 
-def run_demo(
-    folder: Path,
-    options: DemoOptions,
-    stop: threading.Event,
-    *,
-    say: Callable[[str], None],
-    on_alert: Callable[[AlertNotice], None],
-) -> DemoSummary:
-    """Run the whole chain in `folder` (made new) and judge it. `stop` ends it early, with the summary so far."""
+def run_demo(folder: Path, options: DemoOptions, stop: threading.Event, console: Console) -> DemoSummary:
+    """Run the whole chain in `folder` (made new), shown on `console`, and judge it.
+
+    `stop` ends it early, with the summary so far.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with LocalHub(folder / "hub", {"reports": 4, "alerts": 2}) as hub:
@@ -92,28 +107,49 @@ def run_demo(
             tick_seconds=1.0,
             data_dir=folder,
         )
-        return _Demo(settings, options, stop, say, on_alert).run()
+        open_database(settings).dispose()  # before the screen looks into it
+        demo = _Demo(settings, options, stop)
+        with shown(demo.board, console):
+            return demo.run()
+
+
+def _every_trap() -> tuple[Trap, ...]:
+    """Those with a time of their own take turns within two minutes."""
+    timed = (f"{Launch.name}@40+30", f"{Season.name}@30+60", f"{Publicity.name}@75+30", f"{Decay.name}@60+40")
+    return parse_traps([*UNTIMED, *timed])
+
+
+def _steps(options: DemoOptions) -> tuple[Step, ...]:
+    return (
+        Step("Hub", f"a local event hub; a generator sends {options.rate:g} reports a second to it"),
+        Step("Spark", "starts, with Python workers that decode, check and score reports"),
+        Step("Model", f"an isolation forest learns from {_TRAINING_REPORTS:,} reports for MLflow"),
+        Step("Baseline", f"{_HISTORY_SECONDS / 60:g} minutes of earlier reports, to know what is usual"),
+        Step("Stream", "stores each report once and holds counts against the baseline"),
+        Step("Drain", "nothing more is sent; the stream stores what is left"),
+        Step("Judgement", "the last alerts are read and held against what was planted"),
+    )
 
 
 class _Demo:
-    def __init__(
-        self,
-        settings: Settings,
-        options: DemoOptions,
-        stop: threading.Event,
-        say: Callable[[str], None],
-        on_alert: Callable[[AlertNotice], None],
-    ) -> None:
+    def __init__(self, settings: Settings, options: DemoOptions, stop: threading.Event) -> None:
         self._settings = settings
         self._options = options
         self._stop = stop
-        self._tell = say
-        self._began = time.monotonic()
-        self._on_alert = on_alert
         self._factory = ReportFactory(Population(), options.seed)
+        self._traps = _every_trap() if options.traps else (Broken(), Duplicates())
         self._truth = Truth()
+        self._started = dt.datetime.now(dt.UTC)
+        self.board = Board(
+            _steps(options),
+            started=self._started,
+            sending_s=options.seconds,
+            truth=self._truth,
+            stop=stop,
+            clock=time.monotonic,
+        )
         self._sent = 0
-        self._stored_live = 0
+        self._received_live = 0
         self._backfilled = 0
         self._streamed = False
         self._notices: list[AlertNotice] = []
@@ -122,27 +158,11 @@ class _Demo:
         self._prepared = threading.Event()
         self._stream_stop = threading.Event()
         self._officer_stop = threading.Event()
+        self._looking_stop = threading.Event()
 
     def run(self) -> DemoSummary:
-        started = dt.datetime.now(dt.UTC)
-        spikes = demo_spikes(self._factory.population, rate=self._options.rate)
-        for spike in spikes:
-            self._say(
-                f"Planted: {spike.drug} / {spike.reaction}, {spike.factor:g} times as often from second "
-                f"{spike.start_s:g} for {spike.length_s:g} s."
-            )
-        threads = [self._thread("generator", lambda: self._generate(started)), self._thread("officer", self._officer)]
-        streaming = self._thread("stream", self._stream)
-        self._prepare(started)
-        self._prepared.set()
-        self._watch()
-        self._generator_done.wait()
-        self._drain(streaming)
-        self._stream_stop.set()
-        streaming.join()
-        self._read_last_alerts()
-        for thread in threads:
-            thread.join()
+        with self._looking():
+            self._perform()
         if self._failure is not None:
             part, error = self._failure
             raise DemoFailedError(f"The demo's {part} stopped: {error}") from error
@@ -153,104 +173,170 @@ class _Demo:
             sent=self._sent,
             backfilled=self._backfilled,
             accounting=account(engine),
-            planted=self._truth.spikes,
+            planted=self._truth.planted,
             notices=self._notices,
             widest=_WIDEST,
-            seconds=time.monotonic() - self._began,
+            seconds=self.board.elapsed_s,
+            stopped_early=self._stop.is_set(),
         )
 
-    def _prepare(self, started: dt.datetime) -> None:
+    def _perform(self) -> None:
+        """From the first report sent to the last alert read."""
+        board = self.board
+        reports = self._planned()
+        for spike in self._truth.spikes:
+            begins, ends = ((at - self._started).total_seconds() for at in (spike.start, spike.end))
+            board.say(
+                f"Planted: {spike.drug} / {spike.reaction} x{spike.factor:g}, from second {begins:g} to {ends:g}."
+            )
+        board.begin("Hub")
+        threads = [self._thread("generator", lambda: self._generate(reports)), self._thread("officer", self._officer)]
+        board.end("Hub", "up, and reports come in")
+        streaming = self._thread("stream", self._stream)
+        self._prepare()
+        self._prepared.set()
+        self._generator_done.wait()
+        if self._streamed and self._failure is None:
+            self._drain(streaming)
+        self._stream_stop.set()
+        streaming.join()
+        if self._streamed and self._failure is None:
+            self._read_last_alerts()
+        self._officer_stop.set()
+        for thread in threads:
+            thread.join()
+
+    def _planned(self) -> Iterator[GeneratedReport]:
+        """The stream of reports; the truth knows its spikes from here on."""
+        return stream(
+            self._factory,
+            rate=self._options.rate,
+            seconds=self._options.seconds,
+            spikes=demo_spikes(self._factory.population, rate=self._options.rate),
+            traps=self._traps,
+            started_at=self._started,
+            clock=StreamClock(),
+            day_s=_DAY_SECONDS,
+            truth=self._truth,
+        )
+
+    def _prepare(self) -> None:
         """Model and history, while the generator is already sending and Spark starts."""
+        board = self.board
+        board.begin("Model")
         reports = generated_reports(_TRAINING_REPORTS, self._options.seed)
-        self._say(f"Training an isolation forest on {len(reports):,} reports ...")
         version = registry.register(
             train(reports, seed=self._options.seed),
             reports[:100],
             registry_of(self._settings),
             training_source=f"generated {_TRAINING_REPORTS}",
         )
-        self._say(f"Model {version.name} version {version.version} is registered as champion.")
+        board.end("Model", f"{version.name} version {version.version} is champion")
         if self._stop.is_set():
             return
-        self._say(f"Building a baseline from {_HISTORY_SECONDS / 60:g} minutes of earlier reports ...")
+        board.begin("Baseline")
         past = self._settings.data_dir / "history.jsonl"
-        with past.open("wb") as target:
-            for report in history(self._factory, rate=self._options.rate, until=started, length_s=_HISTORY_SECONDS):
-                target.write(report.body + b"\n")
+        self._write_history(past)
+        if self._stop.is_set():
+            return
         engine = open_database(self._settings)
         result = backfill(engine, past, backfill_settings(self._settings, engine), self._stop, lambda _: None)
         engine.dispose()
         self._backfilled = result.received
-        self._say(f"Baseline: {result.stored:,} reports.")
+        board.end("Baseline", f"{result.stored:,} earlier reports stored")
 
-    def _generate(self, started: dt.datetime) -> None:
-        reports = stream(
+    def _write_history(self, past: Path) -> None:
+        """The past as it would have been sent; cut short when the demo is stopped."""
+        written = 0
+        earlier = history(
             self._factory,
             rate=self._options.rate,
-            spikes=demo_spikes(self._factory.population, rate=self._options.rate),
-            started_at=started,
-            broken_share=_BROKEN_SHARE,
-            duplicate_share=_DUPLICATE_SHARE,
-            truth=self._truth,
+            until=self._started,
+            length_s=_HISTORY_SECONDS,
+            traps=[trap for trap in self._traps if isinstance(trap, Rhythm)],
+            day_s=_DAY_SECONDS,
         )
-        until = started + dt.timedelta(seconds=self._options.seconds)
+        with past.open("wb") as target:
+            for report in itertools.takewhile(lambda _: not self._stop.is_set(), earlier):
+                target.write(report.body + b"\n")
+                written += 1
+                self.board.history(written, complete=False)
+        self.board.history(written, complete=True)
 
-        def in_time() -> Iterator[GeneratedReport]:
-            return itertools.takewhile(lambda r: r.received_at < until and not self._stop.is_set(), reports)
-
+    def _generate(self, reports: Iterator[GeneratedReport]) -> None:
+        unstopped = itertools.takewhile(lambda _: not self._stop.is_set(), reports)
         try:
             with report_sender(self._settings) as sender:
-                self._sent = send_stream(in_time(), sender, self._count_sent).sent
+                self._sent = send_stream(unstopped, sender, self._count_sent).sent
         finally:
             self._generator_done.set()
 
     def _count_sent(self, summary: SendSummary) -> None:
         self._sent = summary.sent
+        self.board.sent(summary.sent)
 
     def _stream(self) -> None:
         """Spark comes up while the baseline is built; the stream begins when that is done."""
+        board = self.board
         settings = stream_settings(self._settings, once=False, take_over=False)
+        board.begin("Spark")
         with spark_session(settings.master, settings.data_dir / "logs", settings.database_url):
+            board.end("Spark", "up")
             self._prepared.wait()
             if self._stop.is_set():
                 return
             self._streamed = True
-            run_stream(
-                settings,
-                self._stream_stop,
-                Observer(on_ready=lambda: self._say("Stream is running."), on_batch=self._count_batch),
-            )
-
-    def _count_batch(self, report: BatchReport) -> None:
-        self._stored_live += report.received
+            run_stream(settings, self._stream_stop, Observer(on_ready=lambda: board.begin("Stream")))
+            board.end("Stream", "stopped after a last commit")
 
     def _officer(self) -> None:
         with alerts_receiver(self._settings) as receiver:
             for notice in follow(receiver, from_start=True, stop=self._officer_stop):
                 self._notices.append(notice)
-                self._on_alert(notice)
+                self.board.alert(notice)
 
-    def _watch(self) -> None:
-        """A line every few seconds until the generator has ended."""
-        while not self._generator_done.wait(5.0) and self._failure is None:
-            self._say(f"sent {self._sent:,}, stored {self._stored_live:,}, alerts {len(self._notices):,}")
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """Look into the store every second while the demo goes on."""
+        looking = self._thread("view", self._look)
+        try:
+            yield
+        finally:
+            self._looking_stop.set()
+            looking.join()
+
+    def _look(self) -> None:
+        engine = open_database(self._settings)
+        hub = stream_settings(self._settings, once=False, take_over=False).hub_id
+        widths_ms = self._settings.widths_ms
+        while not self._looking_stop.wait(_LOOK_SECONDS):
+            store = read_overview(
+                engine, hub, widths_ms=widths_ms, shown_ms=widths_ms[-1], pairs=_PAIRS_SHOWN, windows=_WINDOWS_SHOWN
+            )
+            self.board.look(store)
+            self._received_live = store.hub.received if store is not None else 0
+        engine.dispose()
 
     def _drain(self, streaming: threading.Thread) -> None:
         """Wait until the stream has stored everything sent, with a deadline."""
+        self.board.begin("Drain")
         deadline = time.monotonic() + _DRAIN_SECONDS
-        while self._stored_live < self._sent and time.monotonic() < deadline and streaming.is_alive():
+
+        def waiting() -> bool:
+            return self._received_live < self._sent and self._failure is None and streaming.is_alive()
+
+        while waiting() and time.monotonic() < deadline:
             time.sleep(0.2)
+        self.board.end("Drain", f"{self._received_live:,} of {self._sent:,} reports have arrived in the store")
 
     def _read_last_alerts(self) -> None:
         """Let the officer read what the relay sent last."""
+        self.board.begin("Judgement")
         told = SqlOutbox(open_database(self._settings)).sent_count()
         deadline = time.monotonic() + 30.0
         while len(self._notices) < told and time.monotonic() < deadline and self._failure is None:
             time.sleep(0.1)
-        self._officer_stop.set()
-
-    def _say(self, text: str) -> None:
-        self._tell(f"[{time.monotonic() - self._began:3.0f} s] {text}")
+        self.board.end("Judgement", f"{len(self._notices):,} of {told:,} messages have reached the officer")
 
     def _thread(self, name: str, target: Callable[[], None]) -> threading.Thread:
         def guarded() -> None:

@@ -18,7 +18,9 @@ from expectations.errors import ReportFileError
 from generator.population import Population
 from generator.reports import ReportFactory
 from generator.send import EventSender, SendSummary, send_file, send_stream
-from generator.stream import GeneratedReport, stream
+from generator.stream import stream
+from generator.traps.quality import Broken
+from generator.truth import GeneratedReport
 
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 DATA = Path(__file__).parent.parent / "data"
@@ -65,7 +67,7 @@ class FailingSender(KeepingSender):
 @pytest.fixture(scope="module")
 def reports() -> list[GeneratedReport]:
     factory = ReportFactory(Population(), 1)
-    return list(stream(factory, rate=50, count=1_200, started_at=START, paced=False, broken_share=0.05))
+    return list(stream(factory, rate=50, count=1_200, started_at=START, traps=[Broken(0.05)]))
 
 
 def test_the_hub_sender_can_be_called_as_the_generator_calls_senders() -> None:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from alerts.alert import AlertKind
 from alerts.cloudevent import AlertNotice
-from generator.truth import PlantedSpike
+from generator.truth import FOREVER, Planted
 from reactionwatch.demonstration.judge import DemoSummary, judge
 from sql.accounting import Accounting
 
 START = dt.datetime(2026, 1, 5, 12, 0, tzinfo=dt.UTC)
-PLANTED = PlantedSpike("IBUPROFEN", "NAUSEA", START, START + dt.timedelta(seconds=60), 12.0, 0.1, 66)
+PLANTED = Planted(
+    kind="spike",
+    start=START,
+    end=START + dt.timedelta(seconds=60),
+    drug="IBUPROFEN",
+    reaction="NAUSEA",
+    factor=12.0,
+    expected_per_s=0.1,
+    reports=66,
+)
 ADDS_UP = Accounting(
     received=110,
     stored=100,
@@ -49,15 +59,18 @@ def notice(second: float, *, drug: str = "IBUPROFEN", change: str = "opened") ->
     )
 
 
-def judged(notices: list[AlertNotice], accounting: Accounting = ADDS_UP, sent: int = 100) -> DemoSummary:
+def judged(
+    notices: list[AlertNotice], accounting: Accounting = ADDS_UP, sent: int = 100, traps: Sequence[Planted] = ()
+) -> DemoSummary:
     return judge(
         sent=sent,
         backfilled=10,
         accounting=accounting,
-        planted=[PLANTED],
+        planted=[PLANTED, *traps],
         notices=notices,
         widest=dt.timedelta(seconds=30),
         seconds=50.0,
+        stopped_early=False,
     )
 
 
@@ -83,6 +96,23 @@ def test_an_alert_of_the_pair_at_another_time_is_false_and_finds_nothing(second:
 def test_an_alert_of_another_pair_is_false() -> None:
     summary = judged([notice(30), notice(30, drug="ASPIRIN")])
     assert [alert.drug for alert in summary.false_alerts] == ["ASPIRIN"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "drug", "reaction"),
+    [("launch", "ASPIRIN", None), ("season", None, "NAUSEA"), ("medical_events", "ASPIRIN", "NAUSEA")],
+)
+def test_an_alert_on_what_a_trap_made_rise_is_told_apart(kind: str, drug: str | None, reaction: str | None) -> None:
+    trap = Planted(kind=kind, start=START, end=FOREVER, drug=drug, reaction=reaction)
+    summary = judged([notice(30), notice(30, drug="ASPIRIN")], traps=[trap])
+    assert [(alert.trap, alert.drug) for alert in summary.trap_alerts] == [(kind, "ASPIRIN")]
+    assert (summary.missed, summary.false_alerts) == (0, ())
+
+
+def test_a_trap_that_lifts_no_drug_and_no_reaction_excuses_nothing() -> None:
+    trap = Planted(kind="rhythm", start=START, end=FOREVER)
+    summary = judged([notice(30), notice(30, drug="ASPIRIN")], traps=[trap])
+    assert (len(summary.trap_alerts), len(summary.false_alerts)) == (0, 1)
 
 
 def test_a_report_that_never_arrived_fails_the_demo() -> None:

@@ -2,13 +2,24 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from generator.derive import derive, main, tidy_product, write_tables
+from generator.derive import (
+    MOST_CONCOMITANTS,
+    MOST_ENTRIES,
+    MOST_REACTIONS,
+    MOST_SUSPECTS,
+    NEVER_SEEN,
+    derive,
+    main,
+    tidy_product,
+)
 from generator.population import Population
+from generator.tables import smoothed, write_tables
 
 DATA = Path(__file__).parent.parent / "data"
 FILES = [str(DATA / "openfda_reports_100.jsonl"), str(DATA / "faers_2014_reports_1000.jsonl")]
@@ -37,6 +48,16 @@ def rows(path: Path) -> list[dict[str, str]]:
         ("CELEXA                             /00582602/", "CELEXA"),
         ("BACLOFEN/UNKNOWN/UNKNOWN", "BACLOFEN"),
         ("CARBIDOPA/LEVODOPA", "CARBIDOPA/LEVODOPA"),
+        ("PHENERGAN/00033001", "PHENERGAN"),
+        ("DEXAFREE//DEXAMETHASONE", "DEXAFREE"),
+        ("MEDROL [METHYLPREDNISOLONE]", "MEDROL"),
+        ("LASIX - 25 MG COMPRESSE", "LASIX"),
+        ("XTANDI 40MG ASTELLAS", "XTANDI"),
+        ("SERETIDE 50MCG/100MCG", "SERETIDE"),
+        ("VITAMIN D NOS", "VITAMIN D"),
+        ("VITAMIN B12", "VITAMIN B12"),
+        ("PEGINTERFERON ALFA-2B", "PEGINTERFERON ALFA-2B"),
+        ("CALCIUM 600 MG PLUS VITAMIN D", "CALCIUM 600 MG PLUS VITAMIN D"),
         ("(UNKNOWN)", "(UNKNOWN)"),
         ("", ""),
     ],
@@ -50,6 +71,38 @@ def test_the_first_suspect_leads_and_each_drug_counts_once() -> None:
     assert (tables.lead, tables.further, tables.concomitant) == ({"A": 1}, {"B": 1}, {"C": 1})
     assert tables.profiles == {("A", "Rash"): 1}
     assert tables.company == {("A", "B", "suspect"): 1, ("A", "C", "concomitant"): 1}
+
+
+def test_lists_of_a_report_are_counted_together_and_entries_by_drug() -> None:
+    repeated = [("A", "1"), ("a.", "1"), ("B", "3"), ("A", "1"), ("C", "2"), ("C", "2"), ("A", "2")]
+    tables = derive([report("1", repeated, ["Rash", "Pain", "RASH"]), report("2", [("A", "1")], ["Rash"])])
+    assert tables.lists == {(2, 2): 1, (1, 1): 1}
+    assert tables.others == {1: 1, 0: 1}
+    assert tables.shares["entries_per_suspect"] == [("1", 2.0), ("3", 1.0)]
+    assert tables.shares["entries_per_concomitant"] == [("2", 1.0)]
+
+
+def test_lists_and_entries_beyond_all_measure_are_cut() -> None:
+    drugs = [(f"A{n}", "1") for n in range(100)] + [(f"B{n}", "2") for n in range(100)] + [("A0", "1")] * 50
+    tables = derive([report("1", drugs, [f"Term {n}" for n in range(100)])])
+    assert tables.lists == {(MOST_SUSPECTS, MOST_REACTIONS): 1}
+    assert tables.others == {MOST_CONCOMITANTS: 1}
+    assert tables.shares["entries_per_suspect"] == [("1", 99.0), (str(MOST_ENTRIES), 1.0)]
+
+
+def test_lists_drawn_from_the_tables_are_as_long_as_those_counted(tmp_path: Path) -> None:
+    """Draws repeat values, so more are drawn than counted; four standard deviations of a mean of 20,000."""
+    tables = derive([json.loads(line) for file in FILES for line in Path(file).read_bytes().splitlines()])
+    write_tables(tables, tmp_path)
+    population, source = Population(tmp_path), random.Random(1)
+    lists = [population.draw_lists(source) for _ in range(20_000)]
+    counted = sum(tables.lists.values())
+    suspects = sum(len(suspects) for suspects, _ in lists) / 20_000
+    reactions = sum(len(reactions) for _, reactions in lists) / 20_000
+    assert suspects == pytest.approx(sum(s * n for (s, _), n in tables.lists.items()) / counted, abs=0.04)
+    assert reactions == pytest.approx(sum(r * n for (_, r), n in tables.lists.items()) / counted, abs=0.08)
+    others = sum(len(population.draw_concomitants(source, suspects)) for suspects, _ in lists) / 20_000
+    assert others == pytest.approx(sum(size * n for size, n in tables.others.items()) / counted, rel=0.06)
 
 
 def test_a_case_counts_once_as_in_the_first_file_that_has_it() -> None:
@@ -78,6 +131,40 @@ def test_profiles_of_drugs_seen_once_or_twice_are_not_written(tmp_path: Path) ->
     assert {row["drug"] for row in rows(tmp_path / "profiles.csv")} == {"OFTEN"}
     assert {row["drug"] for row in rows(tmp_path / "company.csv")} == {"OFTEN"}
     assert {row["drug"] for row in rows(tmp_path / "drugs.csv")} == {"OFTEN", "ONCE", "WITH"}
+
+
+def test_a_drug_that_nobody_suspects_is_written_where_it_has_a_name(tmp_path: Path) -> None:
+    drugs = [("A", "1"), ("UNKNOWN", "1"), ("B", "2"), ("UNSPECIFIED MEDICATION", "2"), ("NONE", "2")]
+    write_tables(derive([report("1", drugs, ["Rash"])]), tmp_path)
+    assert {row["drug"] for row in rows(tmp_path / "drugs.csv")} == {"A", "UNKNOWN", "B"}
+
+
+def test_drugs_that_were_never_counted_share_what_the_others_give_up() -> None:
+    """Two names once and one twice: a discount of 2 / (2 + 2 x 1) from each of three, shared by two."""
+    weights = smoothed({"A": 1, "B": 1, "C": 2}, ["A", "B", "C", "D", "E"])
+    assert weights == {"A": 0.5, "B": 0.5, "C": 1.5, "D": 0.75, "E": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("counts", "names"),
+    [({"A": 1, "B": 2}, ["A", "B"]), ({"A": 2}, ["A", "B"]), ({"A": 1}, ["A", "B"])],
+    ids=["no name to give to", "none once", "none twice"],
+)
+def test_counts_that_cannot_be_smoothed_stay(counts: dict[str, int], names: list[str]) -> None:
+    assert smoothed(counts, names) == {name: counts.get(name, 0) for name in names}
+
+
+def test_no_criterion_and_no_qualification_is_impossible() -> None:
+    full = report("1", [("A", "1")], ["Rash"]) | {
+        "sender": {"senderorganization": "FDA"},
+        "seriousnessdeath": "1",
+        "primarysource": {"qualification": "5"},
+    }
+    full["patient"]["patientsex"] = "1"
+    shares = derive([full]).shares
+    assert ("death", 1.0) in shares["seriousness"]
+    assert ("congenitalanomali", NEVER_SEEN) in shares["seriousness"]
+    assert dict(shares["qualification"]) == {"5": 1.0} | dict.fromkeys("1234", NEVER_SEEN)
 
 
 def test_the_command_derives_tables_that_a_population_loads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,25 +105,92 @@ def test_concomitant_drugs_are_distinct_and_never_suspects(population: Populatio
         assert not set(concomitants) & set(suspects)
 
 
-def test_a_population_loads_from_any_folder_of_tables(tmp_path: Path) -> None:
-    """Two drugs, one reaction each: every rate can be worked out by hand."""
+@pytest.fixture
+def small(tmp_path: Path) -> Population:
+    """Of three drugs A has reactions of its own; C is the only further suspect, in reports of two reaction draws."""
     tables = {
-        "drugs.csv": "drug,substance,lead,further,concomitant\nA,1,3,0,0\nB,1,1,1,1\n",
+        "drugs.csv": "drug,substance,lead,further,concomitant\nA,1,2,0,0\nB,1,1,0,0\nC,1,1,1,1\n",
         "products.csv": "drug,product,entries\nA,Alpha,1\n",
         "reactions.csv": "reaction,reports\nRash,1\nPain,1\n",
-        "profiles.csv": "drug,reaction,reports\nA,Rash,10\n",
+        "profiles.csv": "drug,reaction,reports\nA,Rash,1\n",
         "company.csv": "drug,companion,role,reports\n",
         "indications.csv": "drug,indication,entries\n",
-        "shares.json": '{"suspects_per_report": [["1", 0.5], ["2", 0.5]], "concomitants_per_report": [["0", 1.0]], '
-        '"reactions_per_report": [["1", 0.5], ["2", 0.5]]}',
+        "draws.csv": "further,reactions,reports\n0,1,3\n1,2,1\n",
+        "shares.json": '{"concomitant_draws": [["0", 1.0]], "entries_per_suspect": [["2", 1.0]], '
+        '"entries_per_concomitant": [["1", 1.0]]}',
     }
     for name, text in tables.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    population = Population(tmp_path)
-    # A leads 3 of 4 reports. Its ten mentions weigh as much as the whole: a draw is Rash with 0.75 for A, 0.5 for B.
-    rash_with_a = 0.5 * 0.75 + 0.5 * (1 - 0.25**2)
-    rash_with_b = 0.5 * 0.5 + 0.5 * (1 - 0.5**2)
-    assert population.expected_rate("A", "Rash") == pytest.approx(0.75 * rash_with_a)
-    # B leads one of four, and is the only further suspect of half of the others.
-    assert population.expected_rate("B", "Rash") == pytest.approx(0.25 * rash_with_b + 0.75 * 0.5 * rash_with_a)
-    assert population.drug_rate("B") == pytest.approx(0.25 + 0.75 * 0.5)
+    return Population(tmp_path)
+
+
+# A's one mention of one value weighs as much as the whole: a draw gives Rash with 3/4 for A, with 1/2 for others.
+ONE_DRAW = {"A": 0.75, "other": 0.5}
+TWO_DRAWS = {"A": 1 - 0.25**2, "other": 1 - 0.5**2}
+
+
+def test_a_pair_of_a_lead_has_the_rate_worked_out_by_hand(small: Population) -> None:
+    assert small.expected_rate("A", "Rash") == pytest.approx(0.5 * (0.75 * ONE_DRAW["A"] + 0.25 * TWO_DRAWS["A"]))
+    assert small.expected_rate("B", "Rash") == pytest.approx(
+        0.25 * (0.75 * ONE_DRAW["other"] + 0.25 * TWO_DRAWS["other"])
+    )
+
+
+def test_a_pair_of_a_further_suspect_has_the_rate_of_the_longer_lists(small: Population) -> None:
+    """C leads a quarter of the reports. Beside A and B it is suspected only where two reactions are drawn."""
+    lead = 0.25 * (0.75 * ONE_DRAW["other"] + 0.25 * TWO_DRAWS["other"])
+    further = 0.25 * (0.5 * TWO_DRAWS["A"] + 0.25 * TWO_DRAWS["other"])
+    assert small.expected_rate("C", "Rash") == pytest.approx(lead + further)
+
+
+def test_rates_of_drugs_and_reactions_are_those_of_either_list_alone(small: Population) -> None:
+    assert small.drug_rate("B") == pytest.approx(0.25)
+    assert small.drug_rate("C") == pytest.approx(0.25 + 0.75 * 0.25)
+    one = 0.5 * ONE_DRAW["A"] + 0.5 * ONE_DRAW["other"]
+    two = 0.5 * TWO_DRAWS["A"] + 0.5 * TWO_DRAWS["other"]
+    assert small.reaction_rate("Rash") == pytest.approx(0.75 * one + 0.25 * two)
+
+
+def test_rates_of_several_reactions_are_those_of_each(population: Population) -> None:
+    reactions = population.reactions[:5]
+    each = [population.expected_rate("AMBRISENTAN", reaction) for reaction in reactions]
+    assert population.expected_rates("AMBRISENTAN", reactions) == pytest.approx(each)
+
+
+def test_all_suspects_of_all_reports_are_some_drug(population: Population) -> None:
+    """The rates of all drugs add up to the mean number of suspects, those of all reactions to that of reactions."""
+    source = random.Random(7)
+    lists = [population.draw_lists(source) for _ in range(REPORTS)]
+    # Five standard deviations of a mean: 1.1 suspects and 2.9 reactions in one report.
+    suspects = sum(len(suspects) for suspects, _ in lists) / REPORTS
+    assert sum(map(population.drug_rate, population.drugs)) == pytest.approx(suspects, abs=5 * 1.1 / REPORTS**0.5)
+    reactions = sum(len(reactions) for _, reactions in lists) / REPORTS
+    rates = sum(map(population.reaction_rate, population.reactions))
+    assert rates == pytest.approx(reactions, abs=5 * 2.9 / REPORTS**0.5)
+
+
+def test_either_list_drawn_alone_is_as_long_as_drawn_together(population: Population) -> None:
+    source = random.Random(8)
+    suspects = sum(len(population.draw_suspects(source)) for _ in range(REPORTS)) / REPORTS
+    assert suspects == pytest.approx(sum(map(population.drug_rate, population.drugs)), abs=5 * 1.1 / REPORTS**0.5)
+    lead = population.drugs[0]
+    alone = Counter(len(population.draw_reactions(source, lead)) == 1 for _ in range(REPORTS))
+    together = Counter(
+        len(reactions) == 1
+        for suspects, reactions in (population.draw_lists(source) for _ in range(5 * REPORTS))
+        if suspects[0] == lead
+    )
+    assert alone[True] / alone.total() == pytest.approx(together[True] / together.total(), abs=0.03)
+
+
+def test_reports_with_many_suspects_have_many_reactions(population: Population) -> None:
+    source = random.Random(9)
+    lists = [population.draw_lists(source) for _ in range(REPORTS)]
+    many = [len(reactions) for suspects, reactions in lists if len(suspects) >= 4]
+    one = [len(reactions) for suspects, reactions in lists if len(suspects) == 1]
+    assert sum(many) / len(many) > 1.3 * sum(one) / len(one)
+
+
+def test_a_drug_has_as_many_entries_as_the_tables_say(small: Population) -> None:
+    source = random.Random(1)
+    assert (small.draw_entries(source, suspect=True), small.draw_entries(source, suspect=False)) == (2, 1)

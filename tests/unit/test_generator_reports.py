@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
 
 from expectations.decode import decode
 from expectations.report import Report, normalise_name
-from generator.population import Population, UnknownNameError
-from generator.reports import FATAL_TERMS, ReportFactory
-from generator.spike import Spike
+from generator.derive import MOST_ENTRIES
+from generator.labels import label_of
+from generator.population import Population
+from generator.reports import FATAL_TERMS, ReportFactory, encode
 
 NOON = dt.datetime(2026, 3, 1, 12, 0, 5, 250_000, tzinfo=dt.UTC)
-SPIKE = Spike("letairis", "dysphonia", 0, 30, 8)
+SAME = ("drugcharacterization", "medicinalproduct", "drugindication", "drugauthorizationnumb", "activesubstance")
+PAIR = ("AMBRISENTAN", "Dysphonia")
 
 
 @pytest.fixture(scope="module")
@@ -149,26 +152,99 @@ def test_size_is_about_that_of_real_reports_without_openfda(bodies: list[bytes])
     assert 1_200 < sum(map(len, bodies)) / len(bodies) < 2_400
 
 
-def test_a_planted_report_counts_for_its_pair_alone(population: Population) -> None:
+def test_a_report_of_a_pair_counts_for_that_pair_alone(population: Population) -> None:
     factory = ReportFactory(population, 1)
     for _ in range(50):
-        assert decoded(factory.spiked_body(SPIKE, NOON)).pairs() == {("AMBRISENTAN", "DYSPHONIA")}
+        assert decoded(encode(factory.report_of(NOON, *PAIR))).pairs() == {("AMBRISENTAN", "DYSPHONIA")}
 
 
-def test_planted_reports_keep_their_usual_company_and_differ_from_each_other(population: Population) -> None:
+def test_reports_of_a_pair_keep_their_usual_company_and_differ_from_each_other(population: Population) -> None:
     factory = ReportFactory(population, 1)
-    reports = [factory.spiked(SPIKE, NOON) for _ in range(50)]
+    reports = [factory.report_of(NOON, *PAIR) for _ in range(50)]
     assert len({report["safetyreportid"] for report in reports}) == 50
     assert len({json.dumps(report["patient"]) for report in reports}) > 40
     assert any(len(report["patient"]["drug"]) > 1 for report in reports)
 
 
-def test_a_planted_report_has_no_field_that_ordinary_ones_lack(population: Population, bodies: list[bytes]) -> None:
+def test_a_report_of_a_pair_has_no_field_that_ordinary_ones_lack(population: Population, bodies: list[bytes]) -> None:
     ordinary = {key for body in bodies for key in json.loads(body)}
     factory = ReportFactory(population, 1)
-    assert {key for _ in range(100) for key in factory.spiked(SPIKE, NOON)} <= ordinary
+    assert {key for _ in range(100) for key in factory.report_of(NOON, *PAIR)} <= ordinary
 
 
-def test_an_unknown_pair_cannot_be_planted(population: Population) -> None:
-    with pytest.raises(UnknownNameError):
-        ReportFactory(population, 1).spiked(Spike("NO SUCH DRUG", "Headache", 0, 1, 2), NOON)
+def test_a_drug_that_nobody_knows_can_be_reported(population: Population) -> None:
+    report = decoded(encode(ReportFactory(population, 1).report_of(NOON, "NEW DRUG")))
+    assert {drug for drug, _ in report.pairs()} == {"NEW DRUG"}
+
+
+def test_a_reaction_can_be_reported_with_drugs_as_usual(population: Population) -> None:
+    factory = ReportFactory(population, 1)
+    reports = [decoded(encode(factory.report_with(NOON, "Dysphonia"))) for _ in range(100)]
+    assert {term for report in reports for _, term in report.pairs()} == {"DYSPHONIA"}
+    assert len({drug for report in reports for drug, _ in report.pairs()}) > 30
+
+
+def test_openfda_blocks_bring_a_report_to_its_real_size_and_change_nothing_else(population: Population) -> None:
+    plain, blocks = ReportFactory(population, 3), ReportFactory(population, 3, openfda=True)
+    sizes = []
+    for second in range(2_000):
+        at = NOON + dt.timedelta(seconds=second)
+        one, other = plain.body(at), blocks.body(at)
+        sizes.append(len(other))
+        assert decoded(one).pairs() == decoded(other).pairs()
+        report = json.loads(other)
+        for drug in report["patient"]["drug"]:
+            drug.pop("openfda", None)
+        assert report == json.loads(one)
+    # 16 KB on average in 100 real ones, give or take 4; 13 KB here. Half of either are below 3 KB or little above.
+    assert 10_000 < sum(sizes) / len(sizes) < 22_000
+    assert 2_300 < sorted(sizes)[len(sizes) // 2] < 3_500
+
+
+def test_the_block_of_a_drug_is_always_the_same() -> None:
+    letairis = block("AMBRISENTAN", "LETAIRIS", is_substance=True)
+    label_of.cache_clear()
+    assert block("AMBRISENTAN", "LETAIRIS", is_substance=True) == letairis
+    assert block("AMBRISENTAN", "VOLIBRIS", is_substance=True) != letairis
+
+
+def test_a_trade_name_has_a_small_block_and_some_substances_a_large_one() -> None:
+    names = [f"SUBSTANCE {n}" for n in range(300)]
+    trade = [len(block(name, f"TRADE NAME OF {name}", is_substance=True) or b"") for name in names]
+    substance = sorted(len(block(name, name, is_substance=True) or b"") for name in names)
+    assert 500 < min(trade) <= max(trade) < 1_200
+    assert 2_500 < substance[150] < 7_000
+    assert 20_000 < substance[270] < substance[-1] < 100_000
+
+
+def test_a_third_of_the_names_that_may_not_be_substances_have_no_block() -> None:
+    none = sum(block(f"NAME {n}", f"NAME {n}", is_substance=False) is None for n in range(1_000))
+    assert abs(none - 330) < 5 * (1_000 * 0.33 * 0.67) ** 0.5
+    assert all(block(f"NAME {n}", f"NAME {n}", is_substance=True) for n in range(100))
+
+
+def block(drug: str, product: str, *, is_substance: bool) -> bytes | None:
+    label = label_of(drug, product, is_substance=is_substance)
+    return None if label is None else bytes(label)
+
+
+def test_a_drug_has_several_entries_that_differ_in_dosage_and_dates_only(bodies: list[bytes]) -> None:
+    repeated = []
+    for body in bodies:
+        entries = defaultdict(list)
+        for entry in json.loads(body)["patient"]["drug"]:
+            drug = entry.get("activesubstance", {}).get("activesubstancename", entry["medicinalproduct"])
+            entries[drug].append(entry)
+        repeated += [several for several in entries.values() if len(several) > 1]
+    assert len(repeated) > 300
+    for several in repeated:
+        assert len({json.dumps({key: entry.get(key) for key in SAME}) for entry in several}) == 1
+        assert len(several) <= MOST_ENTRIES
+    assert sum(any(entry != several[0] for entry in several) for several in repeated) > 0.9 * len(repeated)
+
+
+def test_a_fork_shares_no_case_number(population: Population) -> None:
+    """Not even where the two names have the same salt, as one in a thousand has."""
+    factory = ReportFactory(population, 1)
+    forks = [factory.fork(str(number)) for number in range(2_000)]
+    assert factory.case_id(NOON) not in {fork.case_id(NOON) for fork in forks}

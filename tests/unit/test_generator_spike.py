@@ -61,7 +61,7 @@ def test_white_space_around_names_does_not_count() -> None:
         "IBUPROFEN/Headache@50+0x8",
         "IBUPROFEN/Headache@50+30x1",
         "IBUPROFEN/Headache@50+30x-8",
-        "IBUPROFEN/Headache@50d+30x8",
+        "IBUPROFEN/Headache@50w+30x8",
         "A/B/c@50+30x8",
         "/Headache@50+30x8",
         "IBUPROFEN/@50+30x8",

@@ -10,10 +10,16 @@ import pytest
 
 from expectations.decode import decode
 from expectations.report import Report
+from generator.choose import demo_spikes
+from generator.clock import StreamClock
 from generator.population import Population, UnknownNameError
 from generator.reports import ReportFactory
 from generator.spike import Spike
-from generator.stream import GeneratedReport, Truth, demo_spikes, history, planted_rate, stream
+from generator.stream import history, stream
+from generator.traps.later import Duplicates
+from generator.traps.more import planted_rate
+from generator.traps.quality import Broken
+from generator.truth import GeneratedReport, Truth
 
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 DYSPHONIA = Spike("Letairis", "Dysphonia", 20, 30, 10)
@@ -30,6 +36,9 @@ class FakeClock:
 
     def __call__(self) -> dt.datetime:
         return self.now
+
+    def of_stream(self) -> StreamClock:
+        return StreamClock(now=self, sleeper=self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -48,7 +57,7 @@ def unpaced(
     population: Population, seconds: float, *, rate: float = 40.0, seed: int = 5, **options: Any
 ) -> list[GeneratedReport]:
     """All reports of the first `seconds`."""
-    reports = stream(ReportFactory(population, seed), rate=rate, started_at=START, paced=False, **options)
+    reports = stream(ReportFactory(population, seed), rate=rate, started_at=START, **options)
     return list(until(reports, START + dt.timedelta(seconds=seconds)))
 
 
@@ -69,7 +78,7 @@ def pairs(reports: Sequence[GeneratedReport]) -> Counter[tuple[str, str]]:
 
 
 def test_the_same_seed_and_start_give_the_same_stream(population: Population) -> None:
-    options = {"spikes": [DYSPHONIA], "broken_share": 0.1, "duplicate_share": 0.1}
+    options = {"spikes": [DYSPHONIA], "traps": [Broken(0.1), Duplicates(0.1)]}
     assert unpaced(population, 40, **options) == unpaced(population, 40, **options)
 
 
@@ -93,9 +102,10 @@ def test_body_case_and_time_of_a_report_agree(population: Population) -> None:
 
 
 def test_planted_reports_fall_between_start_and_end_and_count_for_their_pair_only(population: Population) -> None:
-    planted = [r for r in unpaced(population, 90, spikes=[DYSPHONIA, HEADACHE]) if r.planted]
+    planted = [r for r in unpaced(population, 90, spikes=[DYSPHONIA, HEADACHE]) if r.kind == "spike"]
     seconds = {
-        s: [(r.received_at - START).total_seconds() for r in planted if r.planted == s] for s in (DYSPHONIA, HEADACHE)
+        spike: [(r.received_at - START).total_seconds() for r in planted if reaction in r.things[0].plan.pair]
+        for spike, reaction in ((DYSPHONIA, "DYSPHONIA"), (HEADACHE, "HEADACHE"))
     }
     assert all(20 <= second < 50 for second in seconds[DYSPHONIA])
     assert all(30 <= second < 70 for second in seconds[HEADACHE])
@@ -105,10 +115,10 @@ def test_planted_reports_fall_between_start_and_end_and_count_for_their_pair_onl
 def test_the_planted_excess_is_factor_minus_one_times_the_usual(population: Population) -> None:
     long = Spike("Letairis", "Dysphonia", 0, 3_600, 6)
     usual = 100 * population.expected_rate("Letairis", "Dysphonia")
-    reports = stream(ReportFactory(population, 5), rate=100, started_at=START, paced=False, spikes=[long])
+    reports = stream(ReportFactory(population, 5), rate=100, started_at=START, spikes=[long])
     taken = list(islice(reports, 5_000))
     seconds = (taken[-1].received_at - START).total_seconds()
-    planted = sum(report.planted is not None for report in taken)
+    planted = sum(report.kind == "spike" for report in taken)
     assert planted_rate(population, 100, long) == pytest.approx(5 * usual)
     assert abs(planted - 5 * usual * seconds) < 4 * (5 * usual * seconds) ** 0.5
     pair = pairs(taken)[("AMBRISENTAN", "DYSPHONIA")]
@@ -117,66 +127,63 @@ def test_the_planted_excess_is_factor_minus_one_times_the_usual(population: Popu
 
 def test_truth_tells_what_was_handed_out(population: Population) -> None:
     truth = Truth()
-    reports = unpaced(
-        population, 60, spikes=[DYSPHONIA, HEADACHE], broken_share=0.05, duplicate_share=0.05, truth=truth
-    )
+    reports = unpaced(population, 60, spikes=[DYSPHONIA, HEADACHE], traps=[Broken(0.05), Duplicates(0.05)], truth=truth)
     kinds = Counter(report.kind for report in reports)
     # The stream made one report more, past the end, to see that it was past.
     assert truth.counts.total - len(reports) == 1
-    assert (truth.counts.planted, truth.counts.broken, truth.counts.resent) == (
-        kinds["planted"],
-        kinds["broken"],
-        kinds["resent"],
-    )
+    for kind in ("spike", "broken", "duplicates"):
+        assert truth.counts.of(kind) == kinds[kind] > 0
     dysphonia, headache = truth.spikes
     assert dysphonia.pair == ("AMBRISENTAN", "DYSPHONIA")
     assert (dysphonia.start, dysphonia.end) == (START + dt.timedelta(seconds=20), START + dt.timedelta(seconds=50))
     assert dysphonia.expected_per_s == pytest.approx(40 * population.expected_rate("AMBRISENTAN", "Dysphonia"))
-    assert dysphonia.planted_reports == sum(report.planted == DYSPHONIA for report in reports) > 0
-    assert headache.planted_reports == sum(report.planted == HEADACHE for report in reports) > 0
+    for spike in (dysphonia, headache):
+        ids = [report.case_id for report in reports if [thing.plan.pair for thing in report.things] == [spike.pair]]
+        assert (spike.reports, list(spike.ids)) == (len(ids), ids)
+        assert ids
 
 
 def test_truth_knows_the_plan_before_the_first_report(population: Population) -> None:
     truth = Truth()
     stream(ReportFactory(population, 1), rate=1, started_at=START, spikes=[DYSPHONIA], truth=truth)
-    assert [spike.planted_reports for spike in truth.spikes] == [0]
+    assert [spike.reports for spike in truth.spikes] == [0]
 
 
 def test_truth_survives_json_lines(population: Population) -> None:
     truth = Truth()
-    unpaced(population, 60, spikes=[DYSPHONIA, HEADACHE], duplicate_share=0.1, truth=truth)
+    unpaced(population, 60, spikes=[DYSPHONIA, HEADACHE], traps=[Duplicates(0.01)], truth=truth)
     text = truth.to_json_lines()
     again = Truth.from_json_lines(text)
     assert (again.spikes, again.counts) == (truth.spikes, truth.counts)
     assert again.to_json_lines() == text
-    assert len(text.splitlines()) == 3
+    assert len(text.splitlines()) == 3 + truth.counts.of("duplicates")
 
 
 def test_broken_bodies_and_resends_come_on_top_in_the_shares_asked_for(population: Population) -> None:
     plain = unpaced(population, 30)
-    mixed = unpaced(population, 30, broken_share=0.1, duplicate_share=0.2)
+    mixed = unpaced(population, 30, traps=[Broken(0.1), Duplicates(0.2, mean_s=0.1)])
     kinds = Counter(report.kind for report in mixed)
     assert [r for r in mixed if r.kind == "ordinary"] == plain
-    for kind, share in (("broken", 0.1), ("resent", 0.2)):
+    for kind, share in (("broken", 0.1), ("duplicates", 0.2)):
         expected = share * len(plain)
         assert abs(kinds[kind] - expected) < 4 * expected**0.5
 
 
 def test_a_resend_is_an_earlier_body_of_the_same_case(population: Population) -> None:
     seen: dict[str, bytes] = {}
-    for report in unpaced(population, 25, spikes=[DYSPHONIA], broken_share=0.1, duplicate_share=0.3):
-        if report.kind == "resent":
+    for report in unpaced(population, 25, spikes=[DYSPHONIA], traps=[Broken(0.1), Duplicates(0.3)]):
+        if report.kind == "duplicates":
             assert seen[report.case_id] == report.body
-            assert report.planted is None
         else:
             assert report.case_id not in seen
             seen[report.case_id] = report.body
 
 
 def test_no_broken_body_of_a_stream_decodes(population: Population) -> None:
-    broken = [r for r in unpaced(population, 10, broken_share=0.5) if r.kind == "broken"]
+    broken = [r for r in unpaced(population, 10, traps=[Broken(0.5)]) if r.kind == "broken"]
     assert len(broken) > 24
-    assert not any(isinstance(decode(report.body), Report) for report in broken)
+    judged = ((report.things[0].plan.detail, decode(report.body)) for report in broken)
+    assert {kind for kind, outcome in judged if isinstance(outcome, Report)} == {"no_reaction", "no_drug"}
 
 
 @pytest.mark.parametrize("count", [0, 1, 250])
@@ -187,9 +194,7 @@ def test_count_counts_bodies_of_all_kinds(population: Population, count: int) ->
         rate=10,
         count=count,
         started_at=START,
-        paced=False,
-        broken_share=0.2,
-        duplicate_share=0.2,
+        traps=[Broken(0.2), Duplicates(0.2)],
         truth=truth,
     )
     assert len(list(reports)) == count == truth.counts.total
@@ -197,7 +202,7 @@ def test_count_counts_bodies_of_all_kinds(population: Population, count: int) ->
 
 def test_a_paced_stream_sleeps_until_each_report_is_due(population: Population) -> None:
     clock = FakeClock()
-    reports = stream(ReportFactory(population, 1), rate=2, count=20, started_at=START, clock=clock, sleeper=clock.sleep)
+    reports = stream(ReportFactory(population, 1), rate=2, count=20, started_at=START, clock=clock.of_stream())
     for report in reports:
         assert abs(clock.now - report.received_at) < dt.timedelta(microseconds=5)
     assert len(clock.slept) == 20
@@ -205,9 +210,7 @@ def test_a_paced_stream_sleeps_until_each_report_is_due(population: Population) 
 
 def test_a_paced_stream_that_is_behind_catches_up_without_sleeping(population: Population) -> None:
     clock = FakeClock()
-    reports = stream(
-        ReportFactory(population, 1), rate=10, count=100, started_at=START, clock=clock, sleeper=clock.sleep
-    )
+    reports = stream(ReportFactory(population, 1), rate=10, count=100, started_at=START, clock=clock.of_stream())
     next(reports)
     clock.now += dt.timedelta(seconds=5)
     slept = len(clock.slept)
@@ -219,9 +222,7 @@ def test_a_paced_stream_that_is_behind_catches_up_without_sleeping(population: P
 
 def test_a_paced_stream_does_not_drift_when_taking_a_report_takes_time(population: Population) -> None:
     clock = FakeClock(taking=0.05)
-    reports = stream(
-        ReportFactory(population, 1), rate=5, count=100, started_at=START, clock=clock, sleeper=clock.sleep
-    )
+    reports = stream(ReportFactory(population, 1), rate=5, count=100, started_at=START, clock=clock.of_stream())
     for report in reports:
         last = report
         late = clock.now - report.received_at
@@ -230,24 +231,13 @@ def test_a_paced_stream_does_not_drift_when_taking_a_report_takes_time(populatio
     assert sum(clock.slept) < (last.received_at - START).total_seconds()
 
 
-def test_an_unpaced_stream_never_sleeps_or_looks_at_the_clock(population: Population) -> None:
-    def refuse(*_: object) -> Any:
-        raise AssertionError("an unpaced stream has no business with time")
-
-    reports = stream(
-        ReportFactory(population, 1), rate=1, count=50, started_at=START, paced=False, clock=refuse, sleeper=refuse
-    )
-    assert len(list(reports)) == 50
-
-
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
         ({"rate": 0}, "rate"),
         ({"rate": -1}, "rate"),
-        ({"broken_share": -0.1}, "share"),
-        ({"duplicate_share": 1.5}, "share"),
         ({"spikes": [DYSPHONIA, DYSPHONIA]}, "twice"),
+        ({"traps": [Broken(0.1), Broken(0.2)]}, "twice"),
         ({"started_at": START.replace(tzinfo=None)}, "time zone"),
     ],
 )
@@ -264,7 +254,7 @@ def test_an_unknown_pair_is_refused_at_once(population: Population) -> None:
 def test_history_ends_where_the_stream_begins_and_shares_no_case_with_it(population: Population) -> None:
     factory = ReportFactory(population, 5)
     past = list(history(factory, rate=20, until=START, length_s=60))
-    live = list(islice(stream(factory, rate=50, started_at=START, paced=False), 500))
+    live = list(islice(stream(factory, rate=50, started_at=START), 500))
     assert START - dt.timedelta(seconds=60) <= past[0].received_at <= past[-1].received_at < START
     assert abs(len(past) - 1_200) < 5 * 1_200**0.5
     assert not {report.case_id for report in past} & {report.case_id for report in live}
@@ -274,7 +264,7 @@ def test_history_ends_where_the_stream_begins_and_shares_no_case_with_it(populat
 def test_history_does_not_repeat_what_the_stream_of_the_same_seed_tells(population: Population) -> None:
     factory = ReportFactory(population, 5)
     past = pairs(list(history(factory, rate=50, until=START, length_s=10)))
-    live = pairs(list(islice(stream(factory, rate=50, started_at=START, paced=False), past.total())))
+    live = pairs(list(islice(stream(factory, rate=50, started_at=START), past.total())))
     assert past != live
 
 
