@@ -39,7 +39,8 @@ class Evaluation:
 def zscore(counts: CandidateCounts, rules: SpikeRules) -> Evaluation:
     """Hold each candidate against its baseline.
 
-    Baseline: the n usable windows since the drug's first report (those before say nothing about the drug), y cases.
+    Baseline: the n usable windows since the drug's first report (those before say nothing about the drug), y cases,
+    without the last `guard_windows` of them (the gap of EARS C2; Hutwagner et al., 2003).
 
         prior    = mean drug count x (reaction cases / all cases)                     over the same windows
         expected = (y + w prior) / (n + w)                                            w = prior_windows
@@ -58,7 +59,8 @@ def zscore(counts: CandidateCounts, rules: SpikeRules) -> Evaluation:
     tail is too small for few cases and for phi > 1. p is right there, as far as the baseline shows phi: where reports
     cluster more than it shows, p is too small as well.
     """
-    usable = counts.usable & _since_first_report(counts)
+    guarded = _windows_back(counts) <= rules.guard_windows
+    usable = counts.usable & _since_first_report(counts) & ~guarded[None, :]
     n = usable.sum(axis=1).astype(np.float64)
     windows = np.maximum(n, 1.0)
     mean = _masked_sum(counts.history, usable) / windows

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 __all__ = ["RULE_REVISION", "SpikeRules"]
 
-RULE_REVISION = 1
+RULE_REVISION = 2
 """Raised whenever the arithmetic of `models.spikes` changes, so that equal versions mean equal verdicts."""
 
 
@@ -26,6 +26,8 @@ class SpikeRules:
     """Fewer cases than this in a window are never a spike."""
     baseline_windows: int = 28
     """Preceding windows that a window is compared with."""
+    guard_windows: int = 1
+    """Windows just before that are left out of it: a spike that began in their last moments must not hide itself."""
     warmup_windows: int = 7
     """Windows the system and the drug must have been seen for before any of its pairs is judged."""
     open_z: float = 5.0
@@ -48,6 +50,10 @@ class SpikeRules:
         for name in ("min_cases", "warmup_windows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
+        if self.guard_windows < 0:
+            raise ValueError("guard_windows must be 0 or more")
+        if self.warmup_windows <= self.guard_windows:
+            raise ValueError("warmup_windows must be more than guard_windows: there would be no baseline")
         if self.baseline_windows < max(2, self.warmup_windows):
             raise ValueError("baseline_windows must be at least 2 and no fewer than warmup_windows")
         for name in ("open_z", "prior_windows", "dispersion_windows", "expected_floor"):

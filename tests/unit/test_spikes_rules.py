@@ -12,6 +12,7 @@ from models.spikes import CandidateCounts, SpikeRules, open_verdict, zscore
 
 RULES = SpikeRules()
 WINDOWS = RULES.baseline_windows
+LEARNT = WINDOWS - RULES.guard_windows
 SMALL = SpikeRules(baseline_windows=6, warmup_windows=3)
 
 
@@ -72,13 +73,13 @@ def numbers(evaluation):
 def test_expected_count_of_a_steady_pair_lies_between_its_mean_and_chance():
     evaluation = zscore(candidate([3] * WINDOWS), RULES)
     by_chance = 20 * 50 / 1000
-    expected = (3 * WINDOWS + RULES.prior_windows * by_chance) / (WINDOWS + RULES.prior_windows)
+    expected = (3 * LEARNT + RULES.prior_windows * by_chance) / (LEARNT + RULES.prior_windows)
     assert evaluation.expected == pytest.approx(expected)
 
 
 def test_pair_never_seen_is_judged_against_drug_rate_times_reaction_share():
     evaluation = zscore(candidate([0] * WINDOWS, cases=12), RULES)
-    weight = RULES.prior_windows / (WINDOWS + RULES.prior_windows)
+    weight = RULES.prior_windows / (LEARNT + RULES.prior_windows)
     assert evaluation.expected == pytest.approx(weight * 20 * 50 / 1000)
     assert evaluation.warm.all()
     assert open_verdict(evaluation, np.array([12]), RULES).all()
@@ -97,7 +98,21 @@ def test_alarmed_window_teaches_nothing(field):
 
 def test_windows_before_the_drugs_first_report_teach_nothing():
     launched = candidate([0] * (WINDOWS - 10) + [4] * 10, drug_age_windows=np.array([10]))
-    assert zscore(launched, RULES).expected == pytest.approx((10 * 4 + 2 * 1) / (10 + 2))
+    assert zscore(launched, RULES).expected == pytest.approx((9 * 4 + 2 * 1) / (9 + 2))
+
+
+@pytest.mark.parametrize("field", ["history", "drug_history", "reaction_history", "total_history"])
+def test_the_window_just_before_teaches_nothing(field):
+    steady = candidate([3] * WINDOWS)
+    np.testing.assert_array_equal(numbers(zscore(at(steady, -1, 900, field), RULES)), numbers(zscore(steady, RULES)))
+    assert zscore(at(steady, -2, 900, field), RULES).spread != zscore(steady, RULES).spread
+
+
+def test_a_spike_that_began_in_the_window_before_does_not_hide_itself():
+    begun = candidate([*[2, 4] * ((WINDOWS - 2) // 2), 7, 14], cases=20)
+    unguarded = dataclasses.replace(RULES, guard_windows=0)
+    assert open_verdict(zscore(begun, RULES), begun.cases, RULES).all()
+    assert not open_verdict(zscore(begun, unguarded), begun.cases, unguarded).any()
 
 
 def test_system_warms_up():
@@ -124,13 +139,14 @@ def test_pair_alarmed_in_its_whole_baseline_is_not_judged():
 def test_p_of_a_poisson_pair_is_the_posterior_predictive_tail():
     poisson = dataclasses.replace(RULES, dispersion_prior=1.0)
     evaluation = zscore(candidate([2] * WINDOWS, cases=9), poisson)
-    rate = WINDOWS + RULES.prior_windows
-    shape = 2 * WINDOWS + RULES.prior_windows * 1.0
+    rate = LEARNT + RULES.prior_windows
+    shape = 2 * LEARNT + RULES.prior_windows * 1.0
     assert evaluation.p == pytest.approx(stats.nbinom.sf(8, shape, rate / (rate + 1)), rel=1e-9)
 
 
 def test_clustered_baseline_makes_the_same_count_less_unusual():
-    even, clustered = zscore(candidate([3] * WINDOWS), RULES), zscore(candidate([0, 6] * (WINDOWS // 2)), RULES)
+    uneven = [3, *[0, 6] * ((WINDOWS - 2) // 2), 3]
+    even, clustered = zscore(candidate([3] * WINDOWS), RULES), zscore(candidate(uneven), RULES)
     assert clustered.expected == pytest.approx(even.expected)
     assert clustered.spread > even.spread
     assert clustered.z < even.z

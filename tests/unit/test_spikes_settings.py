@@ -24,6 +24,8 @@ def test_every_setting_changes_the_version(field):
         {"warmup_windows": 0},
         {"baseline_windows": 1, "warmup_windows": 1},
         {"baseline_windows": 6, "warmup_windows": 7},
+        {"guard_windows": -1},
+        {"guard_windows": 7},
         {"open_z": 0.0},
         {"open_z": float("nan")},
         {"open_p": 0.0},
