@@ -214,7 +214,7 @@ def test_every_feature_is_explained() -> None:
 
 def test_spike_rules_have_the_defaults_shown() -> None:
     rows = rows_of(section(text_of("docs/data-scientists.md"), "The spike rule"))
-    shown_defaults = {name.strip("`"): float(value) for row in rows for name, value in (row[:2], row[3:])}
+    shown_defaults = {name.strip("`"): float(value) for name, value in rows}
     assert shown_defaults == dataclasses.asdict(SpikeRules())
 
 
