@@ -28,14 +28,17 @@ def _rot(value: int, bits: int) -> int:
 
 
 def _word(units: list[int], start: int) -> int:
-    """Four units, little-endian; missing ones are 0. A unit above 255 spills into its neighbour."""
-    return sum(unit << (8 * index) for index, unit in enumerate(units[start : start + 4]))
+    """Four units, little-endian. A unit above 255 spills into its neighbour."""
+    one, two, three, four = units[start : start + 4]
+    return one + (two << 8) + (three << 16) + (four << 24)
 
 
 def _hashlittle2(units: list[int]) -> tuple[int, int]:
-    a = b = c = (0xDEADBEEF + len(units)) & _MASK
+    length = len(units)
+    a = b = c = (0xDEADBEEF + length) & _MASK
+    units = units + [0] * 12  # missing ones are 0
     start = 0
-    while len(units) - start > 12:
+    while length - start > 12:
         a = (a + _word(units, start)) & _MASK
         b = (b + _word(units, start + 4)) & _MASK
         c = (c + _word(units, start + 8)) & _MASK

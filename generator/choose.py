@@ -38,7 +38,7 @@ def demo_spikes(
 
     Each lasts two windows, so that one window lies wholly within it however they fall. Of all pairs the two whose
     usual count per window is nearest to `EXPECTED_PER_WINDOW`. At rates far from the default even the nearest may
-    be rare or plentiful: `generator.truth.planted_rate` tells what to expect.
+    be rare or plentiful: `generator.traps.more.planted_rate` tells what to expect.
     """
     candidates = sorted(
         (abs(math.log(expected / EXPECTED_PER_WINDOW)), drug, reaction, expected)

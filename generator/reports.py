@@ -104,9 +104,17 @@ class ReportFactory:
         return self._compose(source, case_id, received_at, [drug], reactions)
 
     def report_with(self, received_at: dt.datetime, reaction: str) -> Json:
-        """The next report, with suspects as usual and this reaction as the only one."""
+        """The next report, with this reaction as the only one, and suspects as reports with it have them.
+
+        So every pair of the reaction gains in proportion to its usual rate. Raises `UnknownNameError`. The rarer the
+        reaction, the longer it takes.
+        """
+        reaction = self.population.find_reaction(reaction)
         source, case_id = self._next(received_at)
-        return self._compose(source, case_id, received_at, self.population.draw_suspects(source), [reaction])
+        suspects, reactions = self.population.draw_lists(source)
+        while reaction not in reactions:
+            suspects, reactions = self.population.draw_lists(source)
+        return self._compose(source, case_id, received_at, suspects, [reaction])
 
     def case_id(self, received_at: dt.datetime) -> str:
         """The number of a new case of that moment, which no other report of this factory has."""

@@ -24,7 +24,7 @@ from generator.truth import GeneratedReport
 
 __all__ = ["EventSender", "SendSummary", "send_file", "send_stream"]
 
-BATCH_SIZE = 500
+BATCH_SIZE = 2_000
 LINGER_S = 0.2
 """A report of a slow stream waits at most this long for others to share its batch."""
 

@@ -37,6 +37,7 @@ def stream(
     clock: StreamClock | None = None,
     day_s: float = 86_400.0,
     truth: Truth | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[GeneratedReport]:
     """Yield reports in the order of their times from `started_at` (aware) on.
 
@@ -44,7 +45,7 @@ def stream(
     `seconds`: end after so many bodies of all kinds, or before so much time has passed; without, never. `clock`: wait
     until it shows each report's time, and catch up without waiting when behind; without one, as fast as taken. `day_s`:
     the length of a day for traps that count in days. `truth` is told the plan at once, and every report as it is
-    yielded.
+    yielded. `stopped`: asked before each report; True ends the stream.
 
     Raises at the call, not at the first report: `UnknownNameError` for a spike's unknown name, `ValueError` for a
     rate out of range, a time without zone, or a spike or trap given twice.
@@ -55,6 +56,7 @@ def stream(
         raise ValueError("the same spike is given twice; raise its factor instead")
     if len({trap.name for trap in traps}) < len(traps):
         raise ValueError("the same trap is given twice")
+    started_at = started_at.astimezone(dt.UTC)
     world = World(
         factory,
         factory.fork(f"{factory.series}, planted"),
@@ -66,7 +68,7 @@ def stream(
     made = _made(_begin(world, (*planted, *traps)))
     if seconds is not None:
         made = _before(made, world.moment(seconds))
-    return _told(_paced(made, clock) if clock is not None else made, world.truth, count)
+    return _told(_paced(made, clock) if clock is not None else made, world.truth, count, stopped)
 
 
 def history(
@@ -77,6 +79,7 @@ def history(
     length_s: float,
     traps: Sequence[Trap] = (),
     day_s: float = 86_400.0,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[GeneratedReport]:
     """The past, for backfill: reports of the `length_s` seconds before `until`, as fast as taken; else as `stream`.
 
@@ -91,6 +94,7 @@ def history(
         traps=traps,
         started_at=until - dt.timedelta(seconds=length_s),
         day_s=day_s,
+        stopped=stopped,
     )
 
 
@@ -107,7 +111,6 @@ class _Effects:
 
     world: World
     extras: Sequence[Iterator[Arrival]]
-    alterations: Sequence[tuple[str, Callable[[float, Json], Thing | None]]]
     holds: Sequence[tuple[str, Callable[[float, Json], tuple[float, Thing] | None]]]
     echoes: Sequence[Callable[[float, Json, GeneratedReport], Iterable[Arrival]]]
 
@@ -116,10 +119,10 @@ def _begin(world: World, traps: Sequence[Trap]) -> _Effects:
     for rhythm in (trap for trap in traps if isinstance(trap, Rhythm)):
         world = replace(world, level=rhythm.level(world.started_at, world.day_s))
         world.truth.plan(rhythm.plan(world))
+    world = replace(world, alterations=[trap.begin(world) for trap in traps if isinstance(trap, Alteration)])
     return _Effects(
         world,
         extras=[trap.begin(world) for trap in traps if isinstance(trap, Extra)],
-        alterations=[(trap.name, trap.begin(world)) for trap in traps if isinstance(trap, Alteration)],
         holds=[(trap.name, trap.begin(world)) for trap in traps if isinstance(trap, Hold)],
         echoes=[trap.begin(world) for trap in traps if isinstance(trap, Echo)],
     )
@@ -148,7 +151,7 @@ def _made(effects: _Effects) -> Iterator[GeneratedReport]:
             continue
         at = world.moment(second)
         report = world.factory.report(at)
-        generated = _ordinary(effects, second, at, report)
+        generated = world.report(report, at, ORDINARY)
         held = next(
             (held for name, hold in effects.holds if (held := _held(hold, name, second, report, generated))), None
         )
@@ -159,14 +162,6 @@ def _made(effects: _Effects) -> Iterator[GeneratedReport]:
         delivered = held.second if held is not None else second
         for echo in effects.echoes:
             later(echo(delivered, report, generated))
-
-
-def _ordinary(effects: _Effects, second: float, at: dt.datetime, report: Json) -> GeneratedReport:
-    for name, alter in effects.alterations:
-        thing = alter(second, report)
-        if thing is not None:
-            return effects.world.report(report, at, name, thing)
-    return effects.world.report(report, at, ORDINARY)
 
 
 def _held(
@@ -196,7 +191,11 @@ def _paced(reports: Iterator[GeneratedReport], clock: StreamClock) -> Iterator[G
         yield report
 
 
-def _told(reports: Iterator[GeneratedReport], truth: Truth, count: int | None) -> Iterator[GeneratedReport]:
+def _told(
+    reports: Iterator[GeneratedReport], truth: Truth, count: int | None, stopped: Callable[[], bool]
+) -> Iterator[GeneratedReport]:
     for report in islice(reports, count):  # which does not wait for one report more
+        if stopped():
+            return
         truth.record(report)
         yield report

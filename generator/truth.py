@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -108,6 +109,7 @@ class Truth:
         self._going_on: list[tuple[dt.datetime, int, Thing]] = []
         self._known: set[int] = set()
         self._numbers = count()
+        self._lock = threading.Lock()  # who sends and who ends may be two threads
         self._kinds: Counter[str] = Counter()
 
     def plan(self, plan: Planted) -> Thing:
@@ -118,6 +120,10 @@ class Truth:
 
     def record(self, report: GeneratedReport) -> None:
         """Count one report that was handed out, in the order of `received_at`."""
+        with self._lock:
+            self._record(report)
+
+    def _record(self, report: GeneratedReport) -> None:
         while self._going_on and self._going_on[0][0] < report.received_at:
             self._close(heapq.heappop(self._going_on)[2])
         self._kinds[report.kind] += 1
@@ -130,10 +136,11 @@ class Truth:
 
     def finish(self) -> None:
         """Tell of everything that is still going on, and the counts: the stream has ended."""
-        while self._going_on:
-            self._close(heapq.heappop(self._going_on)[2])
-        if self._sink is not None:
-            self._sink(_line(self.counts))
+        with self._lock:
+            while self._going_on:
+                self._close(heapq.heappop(self._going_on)[2])
+            if self._sink is not None:
+                self._sink(_line(self.counts))
 
     @property
     def planted(self) -> tuple[Planted, ...]:

@@ -9,10 +9,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-__all__ = ["ANY", "name_key", "receipt_key"]
+__all__ = ["ANY", "RECEIPT_BITS", "name_key", "receipt_key"]
 
 ANY = 0
 """Key that stands for "all drugs" or "all reactions" in the totals; no name hashes to it."""
+
+
+RECEIPT_BITS = 21
+"""Random bits of a receipt's id, below its time."""
 
 
 def name_key(name: str) -> int:
@@ -24,7 +28,7 @@ def name_key(name: str) -> int:
 def receipt_key(now_ms: int) -> int:
     """A fresh positive 63-bit id: names one attempt at a task's write, and its receipt when it succeeds.
 
-    The time in ms and 22 random bits, so that what is stored later lies behind what is there, in one place. Should two
-    ever be the same, the second receipt violates its key and the transaction is run again under another id.
+    The time in ms (until 2109) and 21 random bits, so that what is stored later lies behind what is there, in one
+    place. Should two ever be the same, the second violates its key, and nothing of it is stored.
     """
-    return now_ms << 22 | secrets.randbits(22)
+    return now_ms << RECEIPT_BITS | secrets.randbits(RECEIPT_BITS)

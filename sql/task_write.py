@@ -285,7 +285,7 @@ def _insert_deltas(connection: Connection, receipt_id: int) -> None:
                 case_pair.c.moved_by + 0 == receipt_id,
             ),
         )
-        .cte("mine")  # looked up once, and used twice
+        .cte("mine")  # used twice, and looked up once where the database keeps it
     )
     changes = union_all(
         select(mine.c.drug_id, mine.c.reaction_id, mine.c.event_ms, literal(1).label("change")),

@@ -6,7 +6,7 @@ of five things:
 - `Extra` adds reports of its own;
 - `Echo` adds later bodies for an ordinary report (a follow-up, a resend);
 - `Hold` delays the delivery of an ordinary report;
-- `Alteration` changes an ordinary report before it is sent;
+- `Alteration` changes reports before they are sent, planted ones too;
 - `Rhythm` makes all traffic rise and fall.
 
 Every report that a trap adds, delays or changes carries the `Thing` it belongs to, so that the truth tells of it.
@@ -17,7 +17,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
@@ -53,6 +53,8 @@ class World:
     """Length of a day; shorter where a demo has minutes only."""
     level: Level = field(default=lambda _: 1.0)
     """Share of all traffic that there is at a second of the stream, 0 to 1."""
+    alterations: Sequence[Callable[[float, Json], Thing | None]] = ()
+    """What changes every report before it is sent."""
 
     def moment(self, second: float) -> dt.datetime:
         """The time at a second of the stream."""
@@ -67,6 +69,8 @@ class World:
         shape: Level | None = None,
     ) -> Iterator[float]:
         """Seconds in [start, end) of a Poisson process of `rate` per second times the level, times `shape` if given."""
+        if rate <= 0.0:
+            return
         second = start
         while True:
             second += source.expovariate(rate)
@@ -77,8 +81,10 @@ class World:
                 yield second
 
     def report(self, report: Json, at: dt.datetime, kind: str, *things: Thing) -> GeneratedReport:
-        """A body ready to go."""
-        return GeneratedReport(encode(report), report["safetyreportid"], at, kind, things)
+        """A body ready to go, made at that moment."""
+        second = (at - self.started_at).total_seconds()
+        altered = tuple(thing for alter in self.alterations if (thing := alter(second, report)) is not None)
+        return GeneratedReport(encode(report), report["safetyreportid"], at, kind, (*things, *altered))
 
 
 def copied(report: Json) -> Json:
@@ -110,8 +116,10 @@ class Trap(ABC):
 
     def __post_init__(self) -> None:
         """Refuse shares and lengths that make no sense."""
-        if not 0.0 <= getattr(self, "share", 0.0) <= 1.0:
-            raise ValueError(f"the share of {self.name} lies between 0 and 1")
+        if not 0.0 <= getattr(self, "share", 0.0) < 1.0:
+            raise ValueError(f"the share of {self.name} is at least 0 and below 1")
+        if getattr(self, "factor", 2.0) <= 1.0:
+            raise ValueError(f"the factor of {self.name} is above 1")
         if getattr(self, "length_s", 1.0) <= 0.0:
             raise ValueError(f"{self.name} needs a length above 0")
 
@@ -147,7 +155,7 @@ class Hold(Trap):
 
 
 class Alteration(Trap):
-    """Changes some ordinary reports."""
+    """Changes some reports."""
 
     @abstractmethod
     def begin(self, world: World) -> Callable[[float, Json], Thing | None]:

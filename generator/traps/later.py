@@ -18,15 +18,15 @@ __all__ = ["DayAndWeek", "Duplicates", "FollowUps", "LateReports", "NearDuplicat
 class FollowUps(Echo):
     """Later versions of a case: one in three reports is one, as in a quarter of FAERS.
 
-    A follow-up says more about outcome and patient, and now and then drops a reaction. It names no new pair, so that
-    counts of cases stay what they are.
+    A follow-up gives the outcome of the first reaction and the weight, and now and then drops a reaction. It names no
+    new pair, so that counts of cases stay what they are. Versions to come are kept in memory, about 3 KB each.
     """
 
     name: ClassVar[str] = "follow_ups"
     about: ClassVar[str] = "later versions of the same case, one report in three"
 
     share: float = 0.35
-    """Of all reports."""
+    """Of all reports, below 1."""
     mean_days: float = 1.0
     """From one version to the next."""
 
@@ -49,7 +49,9 @@ class FollowUps(Echo):
                 reactions = again["patient"]["reaction"]
                 if drops and len(reactions) > 1:
                     del reactions[-1]
-                reactions[0]["reactionoutcome"] = source.choice("1236")
+                if reactions[0].get("reactionoutcome") != "5":  # fatal
+                    reactions[0]["reactionoutcome"] = source.choice("1236")
+                again["patient"].setdefault("patientweight", f"{max(2.5, source.gauss(76.0, 18.0)):.1f}")
                 return world.report(again, at, self.name, self.instant(at, f"version {version}"))
 
             return make
@@ -109,7 +111,7 @@ class NearDuplicates(Echo):
             again = copied(report)
             sender = source.choice(world.factory.companies)
             again["safetyreportid"] = world.planted.case_id(at)
-            again["companynumb"] = f"{sender}-{again['safetyreportid']}"
+            again["companynumb"] = f"{again.get('occurcountry', 'XX')}-{sender}-{again['safetyreportid']}"
             again["sender"] = {"sendertype": "2", "senderorganization": sender}
             told_at(again, at)
             patient = again["patient"]
@@ -145,7 +147,7 @@ class LateReports(Hold):
 
 @dataclass(frozen=True)
 class NightlyBatch(Hold):
-    """One company keeps its reports and uploads them once a night, all within a moment."""
+    """One company keeps its ordinary reports and uploads them once a night, all within a moment."""
 
     name: ClassVar[str] = "nightly_batch"
     about: ClassVar[str] = "one company uploads the reports of its day in one go at night"

@@ -106,7 +106,7 @@ class Launch(Extra):
 class Season(Extra):
     """One reaction is reported more often with every drug, rising and falling within `length_s`, once.
 
-    At its height `factor` times as often. Which reaction is the seed's choice.
+    At its height every pair of it comes `factor` times as often. Which reaction is the seed's choice.
     """
 
     name: ClassVar[str] = "season"
@@ -157,7 +157,8 @@ class Publicity(Extra):
     def begin(self, world: World) -> Iterator[Arrival]:
         """Poisson, of the usual rate of the drug times factor - 1."""
         population, source = world.factory.population, world.factory.source(self.name)
-        drug = source.choice(population.drugs[5:25])
+        by_rate = sorted(population.lead_rates(), key=lambda lead: -lead[1])
+        drug, _ = source.choice(by_rate[3:20])
         usual = world.rate * population.drug_rate(drug)
         end = self.start_s + self.length_s
         thing = world.truth.plan(
@@ -180,7 +181,7 @@ class Publicity(Extra):
 
 @dataclass(frozen=True)
 class MedicalEvents(Extra):
-    """Single serious cases of designated medical events, with drugs they are not usually reported for."""
+    """Single serious cases of designated medical events, each with a drug drawn as usual."""
 
     name: ClassVar[str] = "medical_events"
     about: ClassVar[str] = "single serious cases of designated medical events"

@@ -72,7 +72,6 @@ class OddReports(Echo):
         def odd(report: Json, kind: str, change: _Change, at: dt.datetime) -> GeneratedReport:
             changed = copied(report) if change is _copied_with_changes else world.planted.report(at)
             change(world, changed, at)
-            changed["safetyreportid"] = world.planted.case_id(at)
             return world.report(changed, at, self.name, self.instant(at, kind))
 
         return make_odd
@@ -116,7 +115,7 @@ _Change = Callable[[World, Json, dt.datetime], None]
 
 
 def _rare_pair(world: World, report: Json, _: dt.datetime) -> None:
-    """A frequent drug with a reaction that hardly any report has."""
+    """Its drugs with a reaction that hardly any report has."""
     rare = world.factory.population.reactions[-1 - int(report["safetyreportid"]) % 500]
     report["patient"]["reaction"] = [{"reactionmeddrapt": rare, "reactionoutcome": "6"}]
 
@@ -141,10 +140,12 @@ def _odd_demography(_: World, report: Json, __: dt.datetime) -> None:
     report["patient"].update(patientonsetage="118", patientonsetageunit="801", patientsex="1", patientweight="341.0")
 
 
-def _copied_with_changes(_: World, report: Json, __: dt.datetime) -> None:
-    """Somebody else's report under a number of its own, with another country and age."""
-    report["companynumb"] = f"{report['companynumb']}-A"
-    report["reportduplicate"] = {**report["reportduplicate"], "duplicatenumb": report["companynumb"]}
+def _copied_with_changes(world: World, report: Json, at: dt.datetime) -> None:
+    """Somebody else's report under numbers of its own, with another country and age."""
+    company = report["reportduplicate"]["duplicatesource"]
+    report["safetyreportid"] = world.planted.case_id(at)
+    report["companynumb"] = f"NZ-{company}-{report['safetyreportid']}"
+    report["reportduplicate"] = {"duplicatesource": company, "duplicatenumb": report["companynumb"]}
     report["occurcountry"] = report["primarysourcecountry"] = "NZ"
     report["patient"].update(patientonsetage="44", patientonsetageunit="801")
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import re
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -56,11 +54,15 @@ def _moment(text: str) -> dt.datetime:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no moment: write it as 2026-01-31T06:00.") from None
+    if not 1970 < moment.year < 2200:
+        raise typer.BadParameter("reports come from the years 1971 to 2199.")
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def generate(
-    rate: Annotated[float, typer.Option(min=0.01, help="Ordinary reports per second of the wall's time.")] = 10.0,
+    rate: Annotated[
+        float, typer.Option(min=0.01, help="Ordinary reports per second of the wall's time, at this clock.")
+    ] = 10.0,
     count: Annotated[int | None, typer.Option(min=1, help="Stop after so many; default: go on until Ctrl-C.")] = None,
     length: Annotated[
         float | None,
@@ -120,13 +122,11 @@ def generate(
         return
     if json_output and out == "-":
         raise typer.BadParameter("standard output takes either the reports or the summary.", param_hint="--json")
-    now = dt.datetime.now(dt.UTC)
-    begins = start if start is not None else _beginning(now, length, live=out is None and clock == 1.0)
-    with ExitStack() as open_files:
-        stop = open_files.enter_context(stopping())
-        sink = open_files.enter_context(truth_file.open("w", encoding="utf-8")).write if truth_file else None
-        truth = Truth(sink)
+    with ExitStack() as files, stopping() as stop:
+        lines: list[IO[str]] = []
+        truth = Truth(lambda line: lines[0].write(line) if lines else None)
         try:
+            begins = start or _beginning(dt.datetime.now(dt.UTC), length, live=out is None and clock == 1.0)
             reports = stream(
                 ReportFactory(Population(), seed, openfda=openfda),
                 rate=rate / clock,
@@ -137,16 +137,30 @@ def generate(
                 started_at=begins,
                 clock=StreamClock(begins, clock, sleeper=stop.wait) if out is None else None,
                 truth=truth,
+                stopped=stop.is_set,
             )
         except (UnknownNameError, ValueError) as error:
             raise typer.BadParameter(str(error)) from None
+        except OverflowError:
+            raise typer.BadParameter("no calendar reaches as far as these times do.") from None
+        if truth_file is not None:
+            lines.append(files.enter_context(_opened(truth_file, "w", "--truth")))
         try:
             if out is None:
-                _send(reports, stop, json_output)
+                _send(reports, json_output)
             else:
-                _write(reports, out, stop, json_output)
+                target = sys.stdout.buffer if out == "-" else files.enter_context(_opened(Path(out), "wb", "--out"))
+                _write(reports, target, json_output)
         finally:
+            stop.set()  # what makes reports may be a thread ahead
             truth.finish()
+
+
+def _opened(path: Path, mode: str, option: str) -> IO[Any]:
+    try:
+        return path.open(mode, encoding=None if "b" in mode else "utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"cannot write {path}: {error.strerror}", param_hint=option) from None
 
 
 def _beginning(now: dt.datetime, length: float | None, *, live: bool) -> dt.datetime:
@@ -156,35 +170,29 @@ def _beginning(now: dt.datetime, length: float | None, *, live: bool) -> dt.date
     return now - (dt.timedelta(seconds=length) if length is not None else _PAST)
 
 
-def _until(stop: threading.Event, reports: Iterator[GeneratedReport]) -> Iterator[GeneratedReport]:
-    return takewhile(lambda _: not stop.is_set(), reports)
-
-
-def _send(reports: Iterator[GeneratedReport], stop: threading.Event, json_output: bool) -> None:
+def _send(reports: Iterator[GeneratedReport], json_output: bool) -> None:
     from generator.send import send_stream
     from reactionwatch.wiring import report_sender
 
     progress = Progress()
     with report_sender(load_settings()) as sender:
-        summary = send_stream(_until(stop, reports), sender, lambda s: progress.update(sent(s)))
+        summary = send_stream(reports, sender, lambda s: progress.update(sent(s)))
     progress.finish(sent(summary))
     close(summary, json_output)
 
 
-def _write(reports: Iterator[GeneratedReport], out: str, stop: threading.Event, json_output: bool) -> None:
+def _write(reports: Iterator[GeneratedReport], target: IO[bytes], json_output: bool) -> None:
     progress = Progress()
     began = time.monotonic()
     written = 0
-    with ExitStack() as files:
-        target = sys.stdout.buffer if out == "-" else files.enter_context(Path(out).open("wb"))
-        try:
-            for report in _until(stop, reports):
-                target.write(report.body + b"\n")
-                written += 1
-                progress.update(f"wrote {written:,} reports")
-            target.flush()
-        except BrokenPipeError:
-            sys.stdout = None  # whoever read it has enough; Python would complain when it closes it
+    try:
+        for report in reports:
+            target.write(report.body + b"\n")
+            written += 1
+            progress.update(f"wrote {written:,} reports")
+        target.flush()
+    except BrokenPipeError:
+        sys.stdout = None  # whoever read it has enough; closing it would complain
     progress.finish(f"wrote {written:,} reports in {time.monotonic() - began:.0f} s")
     if json_output:
         print_json({"written": written, "seconds": round(time.monotonic() - began, 3)})

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from reactionwatch.demonstration.judge import DemoSummary, FoundSpike
 
@@ -39,15 +40,16 @@ def summary_table(summary: DemoSummary) -> Table:
     table.add_row("reports per second, live", f"{summary.reports_per_second:,.1f}")
     for spike in summary.spikes:
         told = _told(spike, stopped_early=summary.stopped_early)
-        table.add_row(f"spike x{spike.factor:g}", f"{spike.drug} / {spike.reaction}: {told}")
+        table.add_row(f"spike x{spike.factor:g}", Text(f"{spike.drug} / {spike.reaction}: {told}"))
     if summary.trap_alerts:
         table.add_row("alerts on traps", f"{len(summary.trap_alerts)}")
     for trapped in summary.trap_alerts:
         told = f"{trapped.drug} / {trapped.reaction}: {trapped.cases} cases, {trapped.expected:.1f} expected"
-        table.add_row(f"  {trapped.trap}", told)
+        table.add_row(f"  {trapped.trap}", Text(told))
     table.add_row("false alerts", f"{len(summary.false_alerts)}")
     for alert in summary.false_alerts:
-        table.add_row("", f"{alert.drug} / {alert.reaction}: {alert.cases} cases, {alert.expected:.1f} expected")
+        told = f"{alert.drug} / {alert.reaction}: {alert.cases} cases, {alert.expected:.1f} expected"
+        table.add_row("", Text(told))
     table.add_row("unusual single reports", f"{summary.unusual_reports}")
     table.add_row("verdict", verdict(summary))
     return table

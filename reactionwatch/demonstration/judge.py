@@ -110,12 +110,16 @@ def judge(
 
     An alert belongs to a planted spike of its pair when its windows overlap the spike's time, stretched by the
     `widest` window: a window that holds the end of a spike goes on for up to its width. Else it belongs to a planted
-    thing that makes its drug, its reaction or its pair rise then. `planted` is everything that was.
+    thing that makes its drug, its reaction or its pair rise then, or that brought half of the cases it names (an upload
+    of many reports at once). `planted` is everything that was.
     """
     opened = [n for n in notices if n.change == "opened" and n.kind is AlertKind.REACTION_SPIKE]
     planted_spikes = [thing for thing in planted if thing.kind == "spike"]
     traps = [thing for thing in planted if thing.kind != "spike" and thing.pair != (None, None)]
-    causes = [_cause(notice, planted_spikes, widest) or _cause(notice, traps, widest) for notice in opened]
+    causes = [
+        _cause(notice, planted_spikes, widest) or _cause(notice, traps, widest) or _brought_by(notice, planted)
+        for notice in opened
+    ]
     spikes = []
     for spike in planted_spikes:
         times = [notice.time for notice, cause in zip(opened, causes, strict=True) if cause is spike]
@@ -162,3 +166,10 @@ def _cause(notice: AlertNotice, planted: Sequence[Planted], widest: dt.timedelta
         if same and notice.since - widest < thing.end and notice.until > thing.start:
             return thing
     return None
+
+
+def _brought_by(notice: AlertNotice, planted: Sequence[Planted]) -> Planted | None:
+    """The thing with most of the cases that the alert names, if it has at least half of them."""
+    named = set(notice.safetyreportids)
+    most = max(planted, key=lambda thing: len(named.intersection(thing.ids)), default=None)
+    return most if most is not None and named and 2 * len(named.intersection(most.ids)) >= len(named) else None

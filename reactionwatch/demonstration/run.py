@@ -11,7 +11,6 @@ Every part tells the board what it does, and what the store holds is read once a
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import shutil
 import threading
 import time
@@ -58,6 +57,7 @@ from reactionwatch.wiring import (
 from sql.accounting import account
 from sql.outbox import SqlOutbox
 from sql.overview import read_overview
+from sql.retry import persistently
 from streaming.backfill import backfill
 from streaming.run import Observer, run_stream
 from streaming.session import spark_session
@@ -114,7 +114,7 @@ def run_demo(folder: Path, options: DemoOptions, stop: threading.Event, console:
 
 
 def _every_trap() -> tuple[Trap, ...]:
-    """Those with a time of their own take turns within two minutes."""
+    """Those with a time of their own have it within two minutes."""
     timed = (f"{Launch.name}@40+30", f"{Season.name}@30+60", f"{Publicity.name}@75+30", f"{Decay.name}@60+40")
     return parse_traps([*UNTIMED, *timed])
 
@@ -156,6 +156,7 @@ class _Demo:
         self._failure: tuple[str, Exception] | None = None
         self._generator_done = threading.Event()
         self._prepared = threading.Event()
+        self._ready = threading.Event()
         self._stream_stop = threading.Event()
         self._officer_stop = threading.Event()
         self._looking_stop = threading.Event()
@@ -196,8 +197,7 @@ class _Demo:
         self._prepare()
         self._prepared.set()
         self._generator_done.wait()
-        if self._streamed and self._failure is None:
-            self._drain(streaming)
+        self._drain(streaming)
         self._stream_stop.set()
         streaming.join()
         if self._streamed and self._failure is None:
@@ -215,9 +215,10 @@ class _Demo:
             spikes=demo_spikes(self._factory.population, rate=self._options.rate),
             traps=self._traps,
             started_at=self._started,
-            clock=StreamClock(),
+            clock=StreamClock(sleeper=self._stop.wait),
             day_s=_DAY_SECONDS,
             truth=self._truth,
+            stopped=self._stop.is_set,
         )
 
     def _prepare(self) -> None:
@@ -255,19 +256,19 @@ class _Demo:
             length_s=_HISTORY_SECONDS,
             traps=[trap for trap in self._traps if isinstance(trap, Rhythm)],
             day_s=_DAY_SECONDS,
+            stopped=self._stop.is_set,
         )
         with past.open("wb") as target:
-            for report in itertools.takewhile(lambda _: not self._stop.is_set(), earlier):
+            for report in earlier:
                 target.write(report.body + b"\n")
                 written += 1
                 self.board.history(written, complete=False)
         self.board.history(written, complete=True)
 
     def _generate(self, reports: Iterator[GeneratedReport]) -> None:
-        unstopped = itertools.takewhile(lambda _: not self._stop.is_set(), reports)
         try:
             with report_sender(self._settings) as sender:
-                self._sent = send_stream(unstopped, sender, self._count_sent).sent
+                self._sent = send_stream(reports, sender, self._count_sent).sent
         finally:
             self._generator_done.set()
 
@@ -286,8 +287,12 @@ class _Demo:
             if self._stop.is_set():
                 return
             self._streamed = True
-            run_stream(settings, self._stream_stop, Observer(on_ready=lambda: board.begin("Stream")))
+            run_stream(settings, self._stream_stop, Observer(on_ready=self._running))
             board.end("Stream", "stopped after a last commit")
+
+    def _running(self) -> None:
+        self.board.begin("Stream")
+        self._ready.set()
 
     def _officer(self) -> None:
         with alerts_receiver(self._settings) as receiver:
@@ -310,15 +315,20 @@ class _Demo:
         hub = stream_settings(self._settings, once=False, take_over=False).hub_id
         widths_ms = self._settings.widths_ms
         while not self._looking_stop.wait(_LOOK_SECONDS):
-            store = read_overview(
-                engine, hub, widths_ms=widths_ms, shown_ms=widths_ms[-1], pairs=_PAIRS_SHOWN, windows=_WINDOWS_SHOWN
+            store = persistently(
+                lambda: read_overview(
+                    engine, hub, widths_ms=widths_ms, shown_ms=widths_ms[-1], pairs=_PAIRS_SHOWN, windows=_WINDOWS_SHOWN
+                )
             )
             self.board.look(store)
             self._received_live = store.hub.received if store is not None else 0
         engine.dispose()
 
     def _drain(self, streaming: threading.Thread) -> None:
-        """Wait until the stream has stored everything sent, with a deadline."""
+        """Wait until the stream has stored everything sent, with a deadline from when it runs."""
+        while not self._ready.wait(0.2):
+            if self._failure is not None or not streaming.is_alive() or (self._stop.is_set() and not self._streamed):
+                return
         self.board.begin("Drain")
         deadline = time.monotonic() + _DRAIN_SECONDS
 

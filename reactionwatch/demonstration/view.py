@@ -50,8 +50,9 @@ class DemoView:
 
 def sparkline(counts: tuple[int, ...]) -> str:
     """One bar per count, from zero to the largest of them."""
-    most = max(counts, default=0) or 1
-    return "".join(_BARS[round(count / most * (len(_BARS) - 1))] for count in counts)
+    shown = [max(count, 0) for count in counts]  # below zero for a moment, where a case has moved
+    most = max(shown, default=0) or 1
+    return "".join(_BARS[round(count / most * (len(_BARS) - 1))] for count in shown)
 
 
 def status_line(snapshot: Snapshot) -> str:
@@ -274,8 +275,8 @@ def _pairs(snapshot: Snapshot, width: int, rows: int) -> RenderableType:
     for pair in sorted(store.top, key=lambda pair: pair.expected is None)[:rows]:
         found = pair.expected is not None
         table.add_row(
-            _shortened(_printable(pair.drug), names),
-            _shortened(_printable(pair.reaction), names),
+            Text(_shortened(_printable(pair.drug), names)),
+            Text(_shortened(_printable(pair.reaction), names)),
             f"{pair.cases:,}",
             f"{pair.expected:.1f}" if pair.expected is not None else "",
             Text(sparkline(pair.trend), style="red" if found else "cyan"),

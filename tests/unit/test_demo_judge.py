@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from alerts.alert import AlertKind
@@ -113,6 +114,14 @@ def test_a_trap_that_lifts_no_drug_and_no_reaction_excuses_nothing() -> None:
     trap = Planted(kind="rhythm", start=START, end=FOREVER)
     summary = judged([notice(30), notice(30, drug="ASPIRIN")], traps=[trap])
     assert (len(summary.trap_alerts), len(summary.false_alerts)) == (0, 1)
+
+
+def test_an_alert_on_an_upload_of_many_reports_at_once_is_told_apart() -> None:
+    upload = Planted(kind="nightly_batch", start=START, end=START, ids=("1", "2", "3"))
+    brought = msgspec.structs.replace(notice(30, drug="ASPIRIN"), safetyreportids=("1", "2", "7"))
+    other = msgspec.structs.replace(notice(30, drug="ASPIRIN"), safetyreportids=("3", "8", "9"))
+    summary = judged([brought, other], traps=[upload])
+    assert ([alert.trap for alert in summary.trap_alerts], len(summary.false_alerts)) == (["nightly_batch"], 1)
 
 
 def test_a_report_that_never_arrived_fails_the_demo() -> None:

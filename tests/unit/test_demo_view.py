@@ -236,6 +236,13 @@ def test_control_characters_in_names_do_not_reach_the_terminal() -> None:
     assert all(character.isprintable() for line in drawn for character in line)
 
 
+def test_names_are_text_and_no_markup() -> None:
+    odd = PairTrend("A [/b] [red]", "B :pill:", 3, None, (3,))
+    drawn = page(replace(RUNNING, store=replace(STORE, top=(odd,)), planted=(planted("C [/i]", "D [bold]", 1.0),)))
+    for name in ("A [/b] [red]", "B :pill:", "C [/i]", "D [bold]"):
+        assert name in drawn
+
+
 @pytest.mark.parametrize("size", [(1, 1), (20, 5), (79, 10), (300, 90)])
 def test_any_size_can_be_drawn(size: tuple[int, int]) -> None:
     assert lines(RUNNING, *size)
@@ -246,6 +253,7 @@ def test_a_sparkline_goes_from_zero_to_the_largest_count() -> None:
     assert sparkline((0, 7, 14)) == "▁▅█"
     assert sparkline((0, 0)) == "▁▁"
     assert sparkline(()) == ""
+    assert sparkline((-9, 1)) == "▁█"
 
 
 def test_the_status_line_is_one_line_of_80_columns() -> None:

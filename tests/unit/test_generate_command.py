@@ -37,7 +37,7 @@ def test_a_file_of_a_week_ends_now_and_has_the_truth_beside_it(tmp_path: Path) -
     )
     lines = file.read_bytes().rstrip(b"\n").split(b"\n")
     truth = Truth.from_json_lines(truth_file.read_text(encoding="utf-8"))
-    assert truth.counts.total - len(lines) in (0, 1)  # one more was made to see that the week is over
+    assert truth.counts.total == len(lines)
     assert {thing.kind for thing in truth.planted} >= {"spike", "launch", "late", "broken"}
     times = [r.receipt_time for line in lines if isinstance(r := decode(line), Report) and r.receipt_time]
     now = dt.datetime.now(dt.UTC)
@@ -62,6 +62,13 @@ def test_a_faster_clock_makes_the_same_reports_farther_apart() -> None:
     assert spread("--clock", "1440x") / spread() == pytest.approx(1440, rel=0.3)
 
 
+def test_a_mistake_leaves_an_earlier_truth_alone(tmp_path: Path) -> None:
+    kept = tmp_path / "truth.jsonl"
+    kept.write_text("kept", encoding="utf-8")
+    refused("--count", "1", "--spike", "NO SUCH DRUG/Headache@1+1x5", "--truth", str(kept))
+    assert kept.read_text(encoding="utf-8") == "kept"
+
+
 def test_traps_are_listed(tmp_path: Path) -> None:
     assert "launch" in generate("--list-traps")
 
@@ -77,6 +84,10 @@ def test_traps_are_listed(tmp_path: Path) -> None:
         (("--spike", "AMBRISENTAN"), "DRUG/REACTION"),
         (("--spike", "AMBRISENTEN/Headache@1+1x5"), "Did you mean AMBRISENTAN"),
         (("--out", "-", "--json"), "standard output"),
+        (("--start", "1960-01-01"), "1971 to 2199"),
+        (("--for", "9000000d"), "no calendar"),
+        (("--truth", "no/such/folder/truth.jsonl"), "cannot write no/such/folder/truth.jsonl"),
+        (("--out", "no/such/folder/reports.jsonl"), "cannot write no/such/folder/reports.jsonl"),
     ],
 )
 def test_what_makes_no_sense_is_said(arguments: tuple[str, ...], said: str) -> None:
