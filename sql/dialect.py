@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     Boolean,
     ColumnElement,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     Select,
     SmallInteger,
     String,
+    Subquery,
     Table,
     TypeDecorator,
     and_,
@@ -59,6 +61,7 @@ __all__ = [
     "load",
     "lower_pairs",
     "replace_rows",
+    "used_again",
 ]
 
 _Upsert = sqlite.Insert | postgresql.Insert
@@ -178,6 +181,11 @@ def replace_rows(
             ),
             rows,
         )
+
+
+def used_again(connection: Connection, rows: Select[Any], name: str) -> CTE | Subquery:
+    """Rows that one statement reads more than once: looked up once, but on T-SQL, which keeps no such rows anyway."""
+    return rows.subquery(name) if connection.dialect.name == "mssql" else rows.cte(name)
 
 
 def is_staged(connection: Connection, table: Table, staged: Table) -> ColumnElement[bool]:

@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection
 
 from sql.clock import now_ms, utc_now
 from sql.connection import READ
-from sql.dialect import confirm_open, create_staging, insert_absent, lower_pairs
+from sql.dialect import confirm_open, create_staging, insert_absent, lower_pairs, used_again
 from sql.errors import AccountingError, KeyCollisionError
 from sql.keys import receipt_key
 from sql.positions import Guard, move_position
@@ -272,9 +272,9 @@ def _insert_deltas(connection: Connection, receipt_id: int) -> None:
         .distinct()
         .subquery()
     )
-    mine = (
-        select(case_pair.c.drug_id, case_pair.c.reaction_id, case_pair.c.event_ms, case_pair.c.prev_ms)
-        .join_from(
+    mine = used_again(
+        connection,
+        select(case_pair.c.drug_id, case_pair.c.reaction_id, case_pair.c.event_ms, case_pair.c.prev_ms).join_from(
             touched,
             case_pair,
             and_(
@@ -284,8 +284,8 @@ def _insert_deltas(connection: Connection, receipt_id: int) -> None:
                 # + 0: statistics of a column that is never twice the same make PostgreSQL expect one row, and loop.
                 case_pair.c.moved_by + 0 == receipt_id,
             ),
-        )
-        .cte("mine")  # used twice, and looked up once where the database keeps it
+        ),
+        "mine",
     )
     changes = union_all(
         select(mine.c.drug_id, mine.c.reaction_id, mine.c.event_ms, literal(1).label("change")),
