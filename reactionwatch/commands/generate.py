@@ -92,7 +92,9 @@ def generate(
         dt.datetime | None,
         typer.Option(parser=_moment, metavar="MOMENT", help="When the reports' time begins (UTC unless said)."),
     ] = None,
-    openfda: Annotated[bool, typer.Option("--openfda", help="With openfda blocks: 13 KB a report on average, not 2.")] = False,
+    openfda: Annotated[
+        bool, typer.Option("--openfda", help="With openfda blocks: 13 KB a report on average, not 2.")
+    ] = False,
     out: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write JSON lines there, - is standard output, and send nothing.")
     ] = None,
