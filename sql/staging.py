@@ -168,6 +168,7 @@ class _Rows:
                 event.level,
                 ",".join(event.reasons)[:400] or None,
                 ",".join(event.warnings)[:1000] or None,
+                report.unknown_fields,
             )
         )
         self._seen.add(key)

@@ -89,7 +89,10 @@ stage_refused = Table(
     "#stage_refused",
     staging,
     _sequence(),
-    *_copied(quarantined_report, without=("hub", "generation", "partition_id", "state", *_OF_THE_TASK)),
+    *_copied(
+        quarantined_report,
+        without=("hub", "generation", "partition_id", "state", "changed_at", "changed_by", *_OF_THE_TASK),
+    ),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )

@@ -1113,6 +1113,64 @@ INSERT INTO reactionwatch_version (version_num) VALUES ('0002');
 
 GO
 
+-- Running upgrade 0002 -> 0003
+
+ALTER TABLE safety_report ADD unknown_fields INTEGER NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'fields it has that openFDA has not; NULL: not counted yet', 'schema', dbo, 'table', safety_report, 'column', unknown_fields;
+
+GO
+
+ALTER TABLE alert ADD expectation NVARCHAR(50) COLLATE Latin1_General_100_BIN2 NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'code of the failed expectation, where it is about the pipeline', 'schema', dbo, 'table', alert, 'column', expectation;
+
+GO
+
+ALTER TABLE alert ADD observed FLOAT NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'what the expectation found, where it is about the pipeline', 'schema', dbo, 'table', alert, 'column', observed;
+
+GO
+
+ALTER TABLE quarantined_report ADD changed_at DATETIME2 NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'when its state or reasons last changed (UTC); NULL: never', 'schema', dbo, 'table', quarantined_report, 'column', changed_at;
+
+GO
+
+ALTER TABLE quarantined_report ADD changed_by NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'who asked for that; NULL: nobody', 'schema', dbo, 'table', quarantined_report, 'column', changed_by;
+
+GO
+
+execute sp_updateextendedproperty 'MS_Description', N'what it is about: a spike of a pair, one unusual report or the pipeline', 'schema', dbo, 'table', alert, 'column', kind;
+
+GO
+
+execute sp_updateextendedproperty 'MS_Description', N'the original bytes; empty in every state but kept and replay', 'schema', dbo, 'table', quarantined_report, 'column', body;
+
+GO
+
+execute sp_updateextendedproperty 'MS_Description', N'kept, replay (asked for), replayed, discarded or pruned', 'schema', dbo, 'table', quarantined_report, 'column', state;
+
+GO
+
+UPDATE reactionwatch_version SET version_num='0003' WHERE reactionwatch_version.version_num = '0002';
+
+GO
+
 CREATE VIEW FoldedReport AS
         SELECT r.*
         FROM safety_report r

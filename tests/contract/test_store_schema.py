@@ -29,8 +29,8 @@ SECOND = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "9000"
+down_revision = "0003"
 
 
 def upgrade():
@@ -60,10 +60,10 @@ def a_later_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """From here on, this build has one version more. The version's name."""
     scripts = tmp_path / "migrations"
     shutil.copytree(Path(migrate.__file__).parent / "migrations", scripts)
-    (scripts / "versions" / "v0003_later.py").write_text(SECOND, encoding="utf-8")
+    (scripts / "versions" / "v9000_later.py").write_text(SECOND, encoding="utf-8")
     monkeypatch.setattr(migrate, "_SCRIPTS", scripts)
-    monkeypatch.setattr(migrate, "VERSIONS", (*VERSIONS, "0003"))
-    return "0003"
+    monkeypatch.setattr(migrate, "VERSIONS", (*VERSIONS, "9000"))
+    return "9000"
 
 
 def set_version(engine: Engine, version: str) -> None:
@@ -144,7 +144,7 @@ def test_two_upgrades_at_once_both_succeed(empty: Engine) -> None:
 
 @EMPTY
 def test_an_upgrade_that_fails_changes_nothing(empty: Engine, a_later_build: str) -> None:
-    (migrate._SCRIPTS / "versions" / "v0003_later.py").write_text(SECOND.replace("drug", "missing"), encoding="utf-8")
+    (migrate._SCRIPTS / "versions" / "v9000_later.py").write_text(SECOND.replace("drug", "missing"), encoding="utf-8")
     with pytest.raises(StoreRefusedError):
         upgrade(empty)
     assert tables_and_views(empty) == (set(), set())

@@ -255,7 +255,9 @@ class Cursor:
         elif statement in _ANSWERS:
             self.connection.run(self._cursor, _ANSWERS[statement], [()], False)
         else:
-            return statement in _IGNORED or statement.lower().startswith("execute sp_addextendedproperty")
+            return statement in _IGNORED or statement.lower().startswith(
+                ("execute sp_addextendedproperty", "execute sp_updateextendedproperty")
+            )
         return True
 
 
