@@ -100,6 +100,7 @@ def test_what_old_reports_say_is_forgotten_and_nothing_of_new_ones(store: Engine
         "drug_count": 2,
         "reaction_count": 2,
         "suite_version": "suite-1",
+        "unknown_fields": 0,
     }
 
 
