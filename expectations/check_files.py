@@ -1,21 +1,33 @@
-"""Checking files of reports, as the stream would judge them: decode, then the suite."""
+"""Checking files of reports as the stream would judge them, by Great Expectations itself.
+
+Each file is decoded report by report; of those that are reports, the columns of `columns.COLUMNS` are kept and judged
+together, so that a file may be larger than memory.
+"""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from expectations.checks import Checker
+import numpy as np
+
+from expectations.checks import Verdicts, utc_today
+from expectations.columns import COLUMNS, checked_columns
 from expectations.decode import Rejection, decode
+from expectations.pipeline import Finding, LoadedPipelineSuite, PipelineChecker, Received, findings
+from expectations.reference import Reference, Validation, row_verdicts
+from expectations.report import SUSPECT_ROLES, Report
 from expectations.report_file import read_bodies
+from expectations.row_expectations import Columns
 from expectations.suite import LoadedSuite
 
 __all__ = ["CheckResult", "FileResult", "check_files"]
 
-_CHUNK = 2000  # The cost of a check is nearly all per batch; this many large reports still fit easily.
+_CHUNK = 2000
 
 
 @dataclass(frozen=True)
@@ -32,14 +44,19 @@ class FileResult:
     """Reports by code of warning; these pass, unless something critical fails as well."""
     rejections: Mapping[str, int]
     """Bodies by reason for which the decoder rejects them."""
+    pipeline: tuple[Finding, ...]
+    """What the suite of the pipeline finds in the file as a whole; it fails no report."""
+    validations: Mapping[str, Validation] = field(repr=False, compare=False)
+    """What Great Expectations said, by name of the suite."""
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What was found in all files, and by which suite."""
+    """What was found in all files, and by which suites."""
 
     files: tuple[FileResult, ...]
     suite_version: str
+    pipeline_version: str
 
     @property
     def ok(self) -> bool:
@@ -51,6 +68,7 @@ class CheckResult:
         return {
             "ok": self.ok,
             "suite_version": self.suite_version,
+            "pipeline_version": self.pipeline_version,
             "files": [
                 {
                     "path": str(file.path),
@@ -59,35 +77,85 @@ class CheckResult:
                     "critical": dict(file.critical),
                     "warnings": dict(file.warnings),
                     "rejections": dict(file.rejections),
+                    "pipeline": [
+                        {"code": found.code, "ok": found.ok, "observed": found.observed} for found in file.pipeline
+                    ],
                 }
                 for file in self.files
             ],
         }
 
 
-def check_files(paths: Iterable[Path], suite: LoadedSuite) -> CheckResult:
+def check_files(paths: Iterable[Path], suite: LoadedSuite, pipeline_suite: LoadedPipelineSuite) -> CheckResult:
     """Check every report of every file. Raises ReportFileError and SuiteError."""
-    checker = Checker(suite)
-    return CheckResult(tuple(_check_file(path, checker) for path in paths), suite.version)
+    files = _Files(suite, pipeline_suite)
+    return CheckResult(tuple(files.check(path) for path in paths), suite.version, pipeline_suite.version)
 
 
-def _check_file(path: Path, checker: Checker) -> FileResult:
-    reports = passed = 0
-    critical: Counter[str] = Counter()
-    warnings: Counter[str] = Counter()
-    rejections: Counter[str] = Counter()
-    bodies = read_bodies(path)
-    while chunk := [decode(body) for body in islice(bodies, _CHUNK)]:
-        rejections.update(found.reason.value for found in chunk if isinstance(found, Rejection))
-        verdicts = checker.check([found for found in chunk if not isinstance(found, Rejection)])
-        for codes in verdicts.critical:
-            critical.update(codes)
-        for codes in verdicts.warnings:
-            warnings.update(codes)
-        reports += len(chunk)
-        passed += verdicts.critical.count(())
-    return FileResult(path, reports, passed, _by_code(critical), _by_code(warnings), _by_code(rejections))
+class _Files:
+    def __init__(self, suite: LoadedSuite, pipeline_suite: LoadedPipelineSuite) -> None:
+        self._suite = suite
+        self._reference = Reference(suite.text)
+        self._pipeline = PipelineChecker(pipeline_suite)
+
+    def check(self, path: Path) -> FileResult:
+        today = utc_today()
+        chunks: list[Columns] = []
+        received: list[Received] = []
+        rejections: Counter[str] = Counter()
+        bodies = read_bodies(path)
+        while chunk := [decode(body) for body in islice(bodies, _CHUNK)]:
+            rejections.update(found.reason.value for found in chunk if isinstance(found, Rejection))
+            reports = [found for found in chunk if isinstance(found, Report)]
+            chunks.append(checked_columns(reports, today))
+            received += [_received(report) for report in reports]
+        validations = {}
+        verdicts = Verdicts((), (), self._suite.version)
+        if received:
+            columns = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in COLUMNS}
+            validations["report"] = self._reference.validate(columns)
+            verdicts = row_verdicts(validations["report"], len(received), self._suite)
+        return self._result(path, received, verdicts, rejections, validations)
+
+    def _result(
+        self,
+        path: Path,
+        decoded: list[Received],
+        verdicts: Verdicts,
+        rejections: Counter[str],
+        validations: dict[str, Validation],
+    ) -> FileResult:
+        received = [Received("quarantined")] * rejections.total()
+        for event, critical, warnings in zip(decoded, verdicts.critical, verdicts.warnings, strict=True):
+            received.append(Received("quarantined") if critical else event.with_warnings(bool(warnings)))
+        found: tuple[Finding, ...] = ()
+        if len(received) >= self._pipeline.suite.at_least:
+            validations["pipeline"] = self._pipeline.validate(received, now_ms=time.time_ns() // 1_000_000)
+            found = findings(validations["pipeline"], len(received))
+        return FileResult(
+            path,
+            reports=len(received),
+            passed=verdicts.critical.count(()),
+            critical=_by_code(verdicts.critical),
+            warnings=_by_code(verdicts.warnings),
+            rejections=dict(sorted(rejections.items())),
+            pipeline=found,
+            validations=validations,
+        )
 
 
-def _by_code(counts: Counter[str]) -> dict[str, int]:
-    return dict(sorted(counts.items()))
+def _received(report: Report) -> Received:
+    return Received(
+        "stored",
+        serious=report.serious,
+        has_age=report.age_years is not None,
+        has_sex=report.sex is not None,
+        has_country=report.country is not None,
+        has_receivedate=report.receivedate is not None,
+        suspect=next((d.name for d in report.drugs if d.name and d.characterization in SUSPECT_ROLES), None),
+        unknown_fields=report.unknown_fields,
+    )
+
+
+def _by_code(failed: Iterable[tuple[str, ...]]) -> dict[str, int]:
+    return dict(sorted(Counter(code for codes in failed for code in codes).items()))

@@ -6,7 +6,7 @@ plausible; that is for the suites.
 
 What it decides where the data leave a choice: a byte order mark is skipped; of a repeated key the last counts;
 unknown fields are counted and otherwise ignored; null and blank values are absent; a single object where a list is
-promised is a list of one.
+promised is a list of one, and a list of one object is the object.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import msgspec
 
 from expectations.dates import DateRead
-from expectations.fields import Fields, is_absent, read_number
+from expectations.fields import Fields, Noted, is_absent, only_object, read_number
 from expectations.known_fields import DRUG_FIELDS, PATIENT_FIELDS, REACTION_FIELDS, REPORT_FIELDS
 from expectations.reasons import Reason
 from expectations.report import Report, ReportedDrug, ReportedReaction
@@ -122,16 +122,16 @@ def _containers(container: dict[str, object] | list[object]) -> list[dict[str, o
 
 
 def _report(root: dict[str, object]) -> Report:
-    unreadable: dict[str, None] = {}
-    top = Fields(root, "$", unreadable)
+    noted = Noted()
+    top = Fields(root, "$", noted)
     safetyreportid = _id(top)
-    patient = _patient(top, unreadable)
+    patient = _patient(top)
     receipt = top.date("receiptdate")
     received = top.date("receivedate")
     transmitted = top.date("transmissiondate")
     source = top.within("primarysource")
-    drug_entries = _entries(patient, "drug", unreadable)
-    reaction_entries = _entries(patient, "reaction", unreadable)
+    drug_entries = _entries(patient, "drug")
+    reaction_entries = _entries(patient, "reaction")
     unknown = top.unknown(REPORT_FIELDS) + patient.unknown(PATIENT_FIELDS)
     unknown += sum(entry.unknown(DRUG_FIELDS) for entry in drug_entries)
     unknown += sum(entry.unknown(REACTION_FIELDS) for entry in reaction_entries)
@@ -163,7 +163,9 @@ def _report(root: dict[str, object]) -> Report:
         ),
         narrative_length=patient.within("summary").length("narrativeincludeclinical"),
         unknown_fields=unknown,
-        unreadable=tuple(unreadable),
+        unreadable=tuple(noted.unreadable),
+        altered=tuple(noted.altered),
+        age_unit=patient.code("patientonsetageunit"),
     )
 
 
@@ -194,16 +196,17 @@ def _version(top: Fields, receipt: DateRead | None) -> int:
     return 0
 
 
-def _patient(top: Fields, unreadable: dict[str, None]) -> Fields:
+def _patient(top: Fields) -> Fields:
     value = top.values.get("patient")
     if is_absent(value):
         raise _RejectedError(Reason.MISSING_PATIENT, "$.patient")
-    if not isinstance(value, dict):
+    patient = only_object(value)
+    if patient is None:
         raise _RejectedError(Reason.WRONG_TYPE, "$.patient")
-    return Fields(value, "$.patient", unreadable)
+    return Fields(patient, "$.patient", top.noted)
 
 
-def _entries(patient: Fields, name: str, unreadable: dict[str, None]) -> list[Fields]:
+def _entries(patient: Fields, name: str) -> list[Fields]:
     """Entries of one of the two lists that make the report what it is; null entries are absent."""
     value = patient.values.get(name)
     if is_absent(value):
@@ -216,7 +219,7 @@ def _entries(patient: Fields, name: str, unreadable: dict[str, None]) -> list[Fi
     for index, entry in enumerate(value):
         path = f"{patient.path}.{name}[{index}]"
         if isinstance(entry, dict):
-            entries.append(Fields(entry, path, unreadable))
+            entries.append(Fields(entry, path, patient.noted))
         elif entry is not None:
             raise _RejectedError(Reason.WRONG_TYPE, path)
     return entries
@@ -240,7 +243,7 @@ def _only_substance(openfda: Fields) -> str | None:
         return openfda.name("substance_name")
     if len(names) != 1:
         return None
-    return Fields({"substance_name[0]": names[0]}, openfda.path, openfda.unreadable).name("substance_name[0]")
+    return Fields({"substance_name[0]": names[0]}, openfda.path, openfda.noted).name("substance_name[0]")
 
 
 def _age_years(patient: Fields) -> float | None:

@@ -2,18 +2,20 @@
 
 Every scalar of openFDA is a string, so numbers and codes are read from strings; JSON numbers are taken as well,
 JSON booleans only for yes/no. Null and blank strings are absent values. A value that cannot be read never costs
-the report: it becomes None and its path is noted, never its text.
+the report: it becomes None and its path is noted, never its text. An object where a list is promised is a list of
+one, and a list of one object stands for the object.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 
 from expectations.dates import DateRead, read_date
 from expectations.report import normalise_name
 
-__all__ = ["MAX_TEXT_LENGTH", "Fields", "is_absent", "read_number"]
+__all__ = ["MAX_TEXT_LENGTH", "Fields", "Noted", "is_absent", "only_object", "read_number"]
 
 MAX_TEXT_LENGTH = 500
 """Longest text kept, in UTF-16 code units, as databases count them; longer ones are cut, and noted."""
@@ -40,25 +42,45 @@ def read_number(value: object) -> float | None:
     return None
 
 
+def only_object(value: object) -> dict[str, object] | None:
+    """The object that a JSON value is, or that is the only entry of a list; None when there is none."""
+    if type(value) is list and len(value) == 1:
+        value = value[0]
+    return value if type(value) is dict else None
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Paths of a report's values that were not taken as they stand: ordered sets (see `Report`)."""
+
+    unreadable: dict[str, None] = field(default_factory=dict)
+    altered: dict[str, None] = field(default_factory=dict)
+
+
 class Fields:
-    """One JSON object of a report, where it stands, and the paths of what could not be read (an ordered set)."""
+    """One JSON object of a report, where it stands, and what is noted about the whole report."""
 
-    __slots__ = ("path", "unreadable", "values")
+    __slots__ = ("noted", "path", "values")
 
-    def __init__(self, values: dict[str, object], path: str, unreadable: dict[str, None]) -> None:
+    def __init__(self, values: dict[str, object], path: str, noted: Noted) -> None:
         self.values = values
         self.path = path
-        self.unreadable = unreadable
+        self.noted = noted
 
     def note(self, name: str) -> None:
-        """Note that a field could not be taken as it stands."""
-        self.unreadable[f"{self.path}.{name}"] = None
+        """Note that a field could not be read."""
+        self.noted.unreadable[f"{self.path}.{name}"] = None
+
+    def note_altered(self, name: str) -> None:
+        """Note that a text was read, but not kept as it stands."""
+        self.noted.altered[f"{self.path}.{name}"] = None
 
     def within(self, name: str) -> Fields:
         """Fields of an object that the report can do without; empty when it is absent or no object."""
         value = self.values.get(name)
-        if type(value) is dict:
-            return Fields(value, f"{self.path}.{name}", self.unreadable)
+        found = only_object(value)
+        if found is not None:
+            return Fields(found, f"{self.path}.{name}", self.noted)
         if not is_absent(value):
             self.note(name)
         return _NO_FIELDS
@@ -75,7 +97,7 @@ class Fields:
         found = []
         for index, entry in enumerate(value):
             if type(entry) is dict:
-                found.append(Fields(entry, f"{self.path}.{name}[{index}]", self.unreadable))
+                found.append(Fields(entry, f"{self.path}.{name}[{index}]", self.noted))
             elif not is_absent(entry):
                 self.note(f"{name}[{index}]")
         return found
@@ -173,7 +195,7 @@ class Fields:
             self.note(name)
             return None
         if not value.isprintable() and _CONTROLS.search(value):
-            self.note(name)
+            self.note_altered(name)
             value = _CONTROLS.sub(" ", value)
         return value.strip() or None
 
@@ -183,8 +205,8 @@ class Fields:
         units = text.encode("utf-16-le")
         if len(units) <= limit * 2:
             return text
-        self.note(name)
+        self.note_altered(name)
         return units[: limit * 2].decode("utf-16-le", errors="ignore").rstrip()
 
 
-_NO_FIELDS = Fields({}, "", {})
+_NO_FIELDS = Fields({}, "", Noted())

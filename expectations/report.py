@@ -79,7 +79,11 @@ class Report(msgspec.Struct, frozen=True):
     unknown_fields: int
     """Fields of the report's own levels that the decoder has no name for."""
     unreadable: tuple[str, ...] = ()
-    """JSON paths of values that could not be taken as they stand: set to None, or cut, or rid of control characters."""
+    """JSON paths of values that could not be read, and are None here."""
+    altered: tuple[str, ...] = ()
+    """JSON paths of texts that were cut, or rid of control characters."""
+    age_unit: int | None = None
+    """`patientonsetageunit` as reported: 800 decade, 801 year, 802 month, 803 week, 804 day, 805 hour."""
 
     def pairs(self) -> frozenset[tuple[str, str]]:
         """Distinct (drug, reaction) names that this case counts for: suspect or interacting drugs only."""

@@ -1,45 +1,39 @@
-"""Loading a suite: Great Expectations' own JSON, with a code, a severity and a why in each expectation's `meta`.
+"""The suite of reports: Great Expectations' own JSON, with a code, a severity and a why in each expectation's `meta`.
 
 Only expectations that judge row by row are taken (`ROW_EXPECTATIONS`), so that a report's verdict never depends on
-which other reports are in its batch. This module reads the JSON without Great Expectations, which takes seconds
-to import.
+which other reports are in its batch.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from expectations.columns import COLUMNS
-from expectations.errors import SuiteError
+from expectations.columns import COLUMNS, TEXT_COLUMNS
+from expectations.row_expectations import ROW_EXPECTATIONS, RowExpectation
+from expectations.suite_file import as_shape, code_problems, refuse, suite_document, text_and_version
 
-__all__ = ["ROW_EXPECTATIONS", "LoadedSuite", "load_suite"]
+__all__ = ["REPORT_SUITE", "Check", "LoadedSuite", "Severity", "load_suite"]
 
-ROW_EXPECTATIONS = frozenset(
-    [
-        "expect_column_pair_values_a_to_be_greater_than_b",
-        "expect_column_pair_values_to_be_equal",
-        "expect_column_value_lengths_to_be_between",
-        "expect_column_values_to_be_between",
-        "expect_column_values_to_be_in_set",
-        "expect_column_values_to_be_null",
-        "expect_column_values_to_match_regex",
-        "expect_column_values_to_not_be_in_set",
-        "expect_column_values_to_not_be_null",
-        "expect_column_values_to_not_match_regex",
-    ]
-)
-"""Types of expectations a suite may hold: each judges one row by that row alone."""
+REPORT_SUITE = "report"
+"""The suite's name, and that of its file."""
 
-_CODE = re.compile(r"[a-z][a-z0-9_]{0,49}")  # Codes are stored joined by commas.
-_VERSION_LENGTH = 12
+Severity = Literal["critical", "warning"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation of the suite."""
+
+    code: str
+    severity: Severity
+    why: str
+    expectation: RowExpectation
 
 
 @dataclass(frozen=True)
@@ -50,16 +44,24 @@ class LoadedSuite:
     version: str
     """First 12 hex digits of the SHA-256 over the suite's canonical JSON; stored with every row it judged."""
 
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """Its expectations, in the suite's order."""
+        return tuple(
+            Check(e.meta.code, e.meta.severity, e.meta.why, msgspec.convert(e.kwargs, ROW_EXPECTATIONS[e.type]))
+            for e in msgspec.json.decode(self.text, type=_Suite).expectations
+        )
+
 
 class _Meta(msgspec.Struct):
     code: str
-    severity: Literal["critical", "warning"]
+    severity: Severity
     why: str
 
 
 class _Expectation(msgspec.Struct):
     type: str
-    kwargs: dict[str, object]
+    kwargs: dict[str, Any]
     meta: _Meta
     severity: str | None = None
 
@@ -69,47 +71,47 @@ class _Suite(msgspec.Struct):
     expectations: list[_Expectation]
 
 
-def load_suite(path: Path | None = None) -> LoadedSuite:
-    """Load a suite from a file, or the packaged one. Raises SuiteError naming what is wrong with it."""
-    try:
-        if path is None:
-            body = (resources.files("expectations") / "suites" / "report.json").read_bytes()
-        else:
-            body = path.read_bytes()
-    except OSError as error:
-        raise SuiteError(f"cannot read the suite {path}: {error.strerror}") from error
-    try:
-        document = msgspec.json.decode(body)
-        suite = msgspec.convert(document, _Suite)
-    except (ValueError, RecursionError) as error:
-        raise SuiteError(f"the suite is not Great Expectations' JSON with our meta: {error}") from error
-    problems = list(_problems(suite))
-    if problems:
-        raise SuiteError("the suite cannot be used: " + "; ".join(problems))
-    canonical = msgspec.json.encode(document, order="sorted")
-    return LoadedSuite(canonical.decode(), hashlib.sha256(canonical).hexdigest()[:_VERSION_LENGTH])
+def load_suite(folder: Path | None = None) -> LoadedSuite:
+    """Load `report.json` of a folder, or the packaged one. Raises SuiteError naming all that is wrong with it.
+
+    Whether Great Expectations takes it too is for `expectations.agreement`.
+    """
+    document = suite_document(REPORT_SUITE, folder)
+    suite = as_shape(REPORT_SUITE, document, _Suite)
+    refuse(REPORT_SUITE, _problems(suite))
+    return LoadedSuite(*text_and_version(document))
 
 
 def _problems(suite: _Suite) -> Iterator[str]:
-    if not suite.expectations:
-        yield "it holds no expectation"
-    codes = set()
+    yield from code_problems((e.meta.code, e.meta.why) for e in suite.expectations)
     for expectation in suite.expectations:
-        code = expectation.meta.code
-        if not _CODE.fullmatch(code):
-            yield f"code {code!r} is not lower-case letters, digits and underscores, 50 at most"
-        if code in codes:
-            yield f"code {code!r} is used twice"
-        codes.add(code)
-        if not expectation.meta.why.strip():
-            yield f"{code}: no why"
         if expectation.severity not in (None, expectation.meta.severity):
-            yield f"{code}: severity is {expectation.severity!r} beside {expectation.meta.severity!r} in meta"
-        if expectation.type not in ROW_EXPECTATIONS:
-            yield f"{code}: {expectation.type} does not judge row by row; take one of ROW_EXPECTATIONS"
-        for argument in ("column", "column_A", "column_B"):
-            column = expectation.kwargs.get(argument)
-            if column is not None and column not in COLUMNS:
-                yield f"{code}: there is no column {column!r}"
-        if "row_condition" in expectation.kwargs or "mostly" in expectation.kwargs:
-            yield f"{code}: row_condition and mostly are not supported; derive the verdict from a column"
+            yield (
+                f"{expectation.meta.code}: severity is {expectation.severity!r} beside "
+                f"{expectation.meta.severity!r} in meta"
+            )
+        for problem in _kwargs_problems(expectation):
+            yield f"{expectation.meta.code}: {problem}"
+
+
+def _kwargs_problems(expectation: _Expectation) -> Iterator[str]:
+    kind = ROW_EXPECTATIONS.get(expectation.type)
+    if kind is None:
+        yield f"{expectation.type} does not judge row by row; take one of {', '.join(sorted(ROW_EXPECTATIONS))}"
+        return
+    for unsupported in {"row_condition", "mostly"} & expectation.kwargs.keys():
+        yield f"{unsupported} is not supported; derive the verdict from a column"
+        return
+    try:
+        read = msgspec.convert(expectation.kwargs, kind)
+    except msgspec.ValidationError as error:
+        yield f"kwargs of {expectation.type}: {error}"
+        return
+    for column in read.names():
+        if column not in COLUMNS:
+            yield f"there is no column {column!r}"
+        elif read.judges is not None and (column in TEXT_COLUMNS) != (read.judges == "text"):
+            yield f"{expectation.type} judges {read.judges}, which column {column!r} does not hold"
+    problem = read.problem()
+    if problem is not None:
+        yield problem

@@ -52,6 +52,12 @@ class Settings(BaseSettings):
         EventTime.HUB, description="What windows go by: hub (enqueued time), payload, reported or receivedate."
     )
     windows: str = Field("15m,1h,1d,7d", description="Window widths, rising, with unit s, m, h or d.")
+    suites: Path | None = Field(
+        None, description="Folder with report.json and pipeline.json, the expectations. Unset: those of the package."
+    )
+    stop_on_flood: bool = Field(
+        False, description="Stop, with exit code 1, when the share of quarantined reports is above its limit."
+    )
     max_events: int = Field(10_000, ge=1, description="Most events in one micro-batch.")
     tick_seconds: float = Field(2.0, gt=0, le=5.0, description="How often windows and alerts are looked at.")
     spark_master: str = Field("local[2]", description="Spark master, where no session is given from outside.")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from reactionwatch.console import print_json
+from reactionwatch.settings import load_settings
 
 __all__ = ["app"]
 
@@ -31,9 +32,11 @@ def check(
 ) -> None:
     """Judge the reports in files as the stream would; exit 1 when one would be quarantined."""
     from expectations.check_files import check_files
+    from expectations.pipeline import load_pipeline_suite
     from expectations.suite import load_suite
 
-    result = check_files(files, load_suite())
+    folder = load_settings().suites
+    result = check_files(files, load_suite(folder), load_pipeline_suite(folder))
     if json_output:
         print_json(result.as_json())
     else:

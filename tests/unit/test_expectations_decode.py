@@ -67,6 +67,7 @@ def test_every_real_report_is_read_whole():
         report = decode(body)
         assert isinstance(report, Report)
         assert report.unreadable == ()
+        assert report.altered == ()
         assert report.unknown_fields == 0
 
 
@@ -179,7 +180,8 @@ SKELETON = {
     "no patient": (example(patient=None), Reason.MISSING_PATIENT, "$.patient"),
     "empty patient": (example(patient=""), Reason.MISSING_PATIENT, "$.patient"),
     "patient is a number": (example(patient=7), Reason.WRONG_TYPE, "$.patient"),
-    "patient is a list": (example(patient=[{}]), Reason.WRONG_TYPE, "$.patient"),
+    "patient is a list of two": (example(patient=[{}, {}]), Reason.WRONG_TYPE, "$.patient"),
+    "patient is an empty list": (example(patient=[]), Reason.WRONG_TYPE, "$.patient"),
     "drug is a string": (with_patient(drug="IBUPROFEN"), Reason.WRONG_TYPE, "$.patient.drug"),
     "reaction is a number": (with_patient(reaction=0), Reason.WRONG_TYPE, "$.patient.reaction"),
     "a drug is a string": (with_patient(drug=[{}, "IBUPROFEN"]), Reason.WRONG_TYPE, "$.patient.drug[1]"),
@@ -325,19 +327,19 @@ def test_a_drug_without_any_name_stays_in_its_place():
 def test_a_name_longer_than_the_database_takes_is_cut_and_noted():
     report = read(with_drug(medicinalproduct="A" * (MAX_TEXT_LENGTH + 1)))
     assert report.drugs[0].name == "A" * MAX_TEXT_LENGTH
-    assert report.unreadable == ("$.patient.drug[0].medicinalproduct",)
+    assert (report.unreadable, report.altered) == ((), ("$.patient.drug[0].medicinalproduct",))
 
 
 def test_a_name_of_the_full_length_is_kept_without_note():
     report = read(with_drug(medicinalproduct="A" * MAX_TEXT_LENGTH))
     assert report.drugs[0].name == "A" * MAX_TEXT_LENGTH
-    assert report.unreadable == ()
+    assert report.altered == ()
 
 
 def test_a_name_is_cut_between_characters_not_inside_a_surrogate_pair():
     report = read(with_drug(medicinalproduct="A" + "\N{PILL}" * 300))
     assert report.drugs[0].name == "A" + "\N{PILL}" * 249
-    assert report.unreadable == ("$.patient.drug[0].medicinalproduct",)
+    assert report.altered == ("$.patient.drug[0].medicinalproduct",)
 
 
 def test_a_name_that_grows_by_upper_case_is_cut_as_well():
@@ -348,7 +350,7 @@ def test_a_name_that_grows_by_upper_case_is_cut_as_well():
 def test_control_characters_become_white_space_and_are_noted():
     report = read(with_patient(reaction=[{"reactionmeddrapt": "Nau\0sea\x7f"}], drug=[]))
     assert report.reactions[0].term == "NAU SEA"
-    assert report.unreadable == ("$.patient.reaction[0].reactionmeddrapt",)
+    assert report.altered == ("$.patient.reaction[0].reactionmeddrapt",)
 
 
 def test_a_name_of_control_characters_only_is_absent():
