@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-__all__ = ["Alert", "AlertKind", "AlertStatus", "SpikeFinding", "Stage", "UnusualReport"]
+__all__ = ["Alert", "AlertKind", "AlertStatus", "PipelineFinding", "SpikeFinding", "Stage", "UnusualReport"]
 
 Stage = Literal["open", "closed", "late"]
 
@@ -19,6 +19,8 @@ class AlertKind(StrEnum):
 
     REACTION_SPIKE = "reaction_spike"
     UNUSUAL_REPORT = "unusual_report"
+    PIPELINE = "pipeline"
+    """Something upstream is wrong: what comes in looks, as a whole, unlike reports."""
 
 
 class AlertStatus(StrEnum):
@@ -69,14 +71,35 @@ class UnusualReport:
 
 
 @dataclass(frozen=True)
+class PipelineFinding:
+    """What one expectation about the newest events as a whole found."""
+
+    code: str
+    ok: bool
+    why: str
+    measure: str
+    """What was measured, as `mean of quarantined`."""
+    observed: float
+    minimum: float | None
+    maximum: float | None
+    events: int
+    """How many events were looked at."""
+    is_flood: bool
+    """Whether it is about the share of events that are quarantined."""
+
+
+@dataclass(frozen=True)
 class Alert:
-    """One episode of one pair, or one unusual report.
+    """One episode of one pair, one unusual report, or one episode of a failed expectation about the pipeline.
 
     A spike's evidence (`width_ms` to `p`) is one window: of the widest width that alarmed, the one with most cases. It
     therefore never shrinks, and a wider window replaces the narrower ones that it contains.
 
     An unusual report has no episode: it is CLOSED from the start, its times are the report's, and its evidence is
     empty (width 0, one case, nothing expected, z 0, p 1).
+
+    An alert about the pipeline has no window either (width 0): `cases` are the events looked at, `since` and
+    `last_alarm_end` the first and last time that the expectation failed (wall clock).
     """
 
     alert_id: str
@@ -112,4 +135,8 @@ class Alert:
     """How many states of this alert have been published: 1 when opened, then without a gap."""
     closed_at: int | None
     model_version: str | None = None
-    """The model that scored an unusual report; None for spikes."""
+    """The model that scored an unusual report; None for others."""
+    expectation: str | None = None
+    """Code of the failed expectation about the pipeline."""
+    observed: float | None = None
+    """What it found last."""

@@ -14,7 +14,7 @@ from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
-from alerts.alert import AlertKind
+from alerts.alert import AlertKind, PipelineFinding
 from alerts.policy import AlertChange, Change
 
 __all__ = [
@@ -52,16 +52,16 @@ class AlertWindow(msgspec.Struct, frozen=True):
 
 
 class AlertData(msgspec.Struct, frozen=True, kw_only=True):
-    """The event's data. Fields of the other kind are None or empty."""
+    """The event's data. Fields of the other kinds are None or empty."""
 
     alert_id: str
     revision: int
     change: Change
     kind: AlertKind
     since: Moment
-    """Start of the first alarmed window; an unusual report's event time."""
+    """Start of the first alarmed window; an unusual report's event time; when a failed expectation was first seen."""
     until: Moment
-    """End of the last alarmed window; an unusual report's event time."""
+    """End of the last alarmed window; an unusual report's event time; when it was last seen."""
     safetyreportids: tuple[str, ...]
     """Evidence: at most 20 of the cases."""
     drug: str | None = None
@@ -78,6 +78,17 @@ class AlertData(msgspec.Struct, frozen=True, kw_only=True):
     score: float | None = None
     reasons: tuple[str, ...] = ()
     model_version: str | None = None
+    expectation: str | None = None
+    """Code of the expectation about the pipeline that failed."""
+    why: str | None = None
+    """Why it is expected, in the words of the suite; null when the suite does not hold it any more."""
+    measure: str | None = None
+    """What was measured; also null then, as are both limits."""
+    observed: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    events: int | None = None
+    """How many of the newest events were looked at."""
 
 
 class AlertNotice(AlertData, frozen=True, kw_only=True):
@@ -90,16 +101,29 @@ class AlertNotice(AlertData, frozen=True, kw_only=True):
     """When it was told."""
 
 
-def to_cloudevent(change: AlertChange, *, source: str, cases: Sequence[str], now: dt.datetime) -> bytes:
+def to_cloudevent(
+    change: AlertChange,
+    *,
+    source: str,
+    cases: Sequence[str],
+    now: dt.datetime,
+    finding: PipelineFinding | None = None,
+) -> bytes:
     """The event that tells of `change`.
 
     `source` is the URI reference of the stream that speaks, `cases` the safetyreportids of the evidence (the first
-    20 are kept), `now` an aware time. Raises ValueError for a change that is not to be
-    published.
+    20 are kept), `now` an aware time, `finding` the latest of an alert about the pipeline. Raises ValueError for a
+    change that is not to be published.
     """
     if not change.publish:
         raise ValueError("a change that is not published becomes no event")
-    data = _spike_data(change, cases) if change.alert.kind == AlertKind.REACTION_SPIKE else _report_data(change)
+    match change.alert.kind:
+        case AlertKind.REACTION_SPIKE:
+            data = _spike_data(change, cases)
+        case AlertKind.UNUSUAL_REPORT:
+            data = _report_data(change)
+        case AlertKind.PIPELINE:
+            data = _pipeline_data(change, finding)
     event = CloudEvent(
         {
             "id": f"{data.alert_id}/{data.revision}",
@@ -176,10 +200,34 @@ def _report_data(change: AlertChange) -> AlertData:
     )
 
 
+def _pipeline_data(change: AlertChange, finding: PipelineFinding | None) -> AlertData:
+    alert = change.alert
+    return AlertData(
+        alert_id=alert.alert_id,
+        revision=alert.revision,
+        change=change.change,
+        kind=alert.kind,
+        since=_moment(alert.since),
+        until=_moment(alert.last_alarm_end),
+        safetyreportids=(),
+        expectation=alert.expectation,
+        why=finding.why if finding else None,
+        measure=finding.measure if finding else None,
+        observed=alert.observed,
+        minimum=finding.minimum if finding else None,
+        maximum=finding.maximum if finding else None,
+        events=alert.cases,
+    )
+
+
 def _subject(data: AlertData) -> str:
-    if data.kind is AlertKind.REACTION_SPIKE:
-        return f"{data.drug} / {data.reaction}"
-    return f"report {', '.join(data.safetyreportids)}"
+    match data.kind:
+        case AlertKind.REACTION_SPIKE:
+            return f"{data.drug} / {data.reaction}"
+        case AlertKind.UNUSUAL_REPORT:
+            return f"report {', '.join(data.safetyreportids)}"
+        case AlertKind.PIPELINE:
+            return f"pipeline {data.expectation}"
 
 
 def _moment(ms: int) -> dt.datetime:

@@ -63,11 +63,12 @@ def follow(receiver: HubReceiver, *, from_start: bool, stop: threading.Event) ->
 
 def describe(notice: AlertNotice) -> Text:
     """A few lines about one alert, none longer than 80 columns; `.plain` for a pipe. All times are UTC."""
-    subject, lines = (
-        _spike(notice, notice.window)
-        if notice.kind is AlertKind.REACTION_SPIKE and notice.window is not None
-        else _unusual_report(notice)
-    )
+    if notice.kind is AlertKind.REACTION_SPIKE and notice.window is not None:
+        subject, lines = _spike(notice, notice.window)
+    elif notice.kind is AlertKind.PIPELINE:
+        subject, lines = _pipeline(notice)
+    else:
+        subject, lines = _unusual_report(notice)
     lines.append(f"alert {_printable(notice.alert_id)}, revision {notice.revision}")
     change = notice.change.upper()
     headline = _wrapped(f"{change} {_moment(notice.time)}  {subject}", first="")
@@ -135,6 +136,30 @@ def _unusual_report(notice: AlertNotice) -> tuple[str, list[str]]:
         lines.append("because " + "; ".join(_printable(reason) for reason in notice.reasons))
     lines.append(f"reported {_moment(notice.since)}")
     return f"unusual report {report}, version {notice.version}", lines
+
+
+def _pipeline(notice: AlertNotice) -> tuple[str, list[str]]:
+    lines = [
+        f"{_printable(notice.measure)} is {_amount(notice.observed or 0.0)} over the newest {notice.events or 0:,} "
+        f"events, {_limits(notice.minimum, notice.maximum)} expected",
+        f"since {_moment(notice.since)}; "
+        + (f"well since {_moment(notice.until)}" if notice.change == "closed" else "still going on"),
+    ]
+    if notice.why:
+        lines.append(_printable(notice.why))
+    return f"pipeline: {_printable(notice.expectation)}", lines
+
+
+def _limits(minimum: float | None, maximum: float | None) -> str:
+    if minimum is None and maximum is None:
+        return "nothing in particular"
+    if minimum is None:
+        return f"at most {_amount(maximum or 0.0)}"
+    return f"at least {_amount(minimum)}" if maximum is None else f"{_amount(minimum)} to {_amount(maximum)}"
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
 
 
 def _ending(notice: AlertNotice) -> str:

@@ -16,7 +16,7 @@ import msgspec
 
 from expectations.errors import SuiteError
 
-__all__ = ["as_shape", "code_problems", "refuse", "suite_document", "text_and_version"]
+__all__ = ["as_shape", "code_problems", "refuse", "suite_bytes", "suite_document", "text_and_version"]
 
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,49}")  # Codes are stored joined by commas.
 _VERSION_LENGTH = 12
@@ -24,13 +24,20 @@ _VERSION_LENGTH = 12
 S = TypeVar("S")
 
 
+def suite_bytes(name: str, folder: Path | None) -> bytes:
+    """The file of the suite `name` in a folder, or of the packaged one. Raises SuiteError."""
+    try:
+        return (
+            (resources.files("expectations") / "suites" if folder is None else folder) / f"{name}.json"
+        ).read_bytes()
+    except OSError as error:
+        raise SuiteError(f"cannot read {name}.json in {folder or 'the package'}: {error.strerror}") from error
+
+
 def suite_document(name: str, folder: Path | None) -> object:
     """The JSON of the suite `name` in a folder, or of the packaged one. Raises SuiteError."""
     try:
-        file = resources.files("expectations") / "suites" if folder is None else folder
-        return msgspec.json.decode((file / f"{name}.json").read_bytes())
-    except OSError as error:
-        raise SuiteError(f"cannot read {name}.json in {folder}: {error.strerror}") from error
+        return msgspec.json.decode(suite_bytes(name, folder))
     except (ValueError, RecursionError) as error:
         raise SuiteError(f"{name}.json is no JSON: {error}") from error
 

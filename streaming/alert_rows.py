@@ -1,4 +1,4 @@
-"""Alerts as rows of the `alert` table, and back."""
+"""Alerts as rows of the `alert` table and back, and findings as alerts speak of them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy.engine import RowMapping
 
-from alerts.alert import Alert, AlertKind, AlertStatus, UnusualReport
+from alerts.alert import Alert, AlertKind, AlertStatus, PipelineFinding, UnusualReport
+from expectations.pipeline import Finding
 
-__all__ = ["alert_from_row", "row_from_alert", "unusual_from_row"]
+__all__ = ["alert_from_row", "pipeline_finding", "row_from_alert", "unusual_from_row"]
 
 
 def alert_from_row(row: RowMapping) -> Alert:
@@ -40,6 +41,8 @@ def alert_from_row(row: RowMapping) -> Alert:
         published_cases=row["published_cases"],
         revision=row["revision"],
         closed_at=row["closed_at_ms"],
+        expectation=row["expectation"],
+        observed=row["observed"],
     )
 
 
@@ -69,6 +72,8 @@ def row_from_alert(alert: Alert) -> dict[str, Any]:
         "published_cases": alert.published_cases,
         "revision": alert.revision,
         "closed_at_ms": alert.closed_at,
+        "expectation": alert.expectation,
+        "observed": alert.observed,
     }
 
 
@@ -82,6 +87,21 @@ def unusual_from_row(row: RowMapping) -> UnusualReport:
         reasons=_words(row["anomaly_reasons"]),
         model_version=row["model_version"],
         event_time=row["event_ms"],
+    )
+
+
+def pipeline_finding(found: Finding) -> PipelineFinding:
+    """A finding of the pipeline's suite, as alerts speak of it."""
+    return PipelineFinding(
+        code=found.code,
+        ok=found.ok,
+        why=found.why,
+        measure=f"{found.statistic} of {found.limits.column}",
+        observed=found.observed,
+        minimum=found.limits.min_value,
+        maximum=found.limits.max_value,
+        events=found.events,
+        is_flood=found.limits.column == "quarantined",
     )
 
 

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from pyspark import SparkContext
@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame
 from models.scorer import ModelBundle
 from streaming.clock import HubClock
 from streaming.commit import CommitResult, Committer
+from streaming.suites import CurrentSuites
 from streaming.task import RESULT_COLUMNS, TaskPlan, run_task
 from streaming.versions import ChampionModel
 
@@ -42,6 +43,7 @@ class BatchHandler:
     def __init__(
         self,
         plan: TaskPlan,
+        suites: CurrentSuites,
         model: ChampionModel,
         committer: Committer,
         clock: HubClock,
@@ -49,6 +51,7 @@ class BatchHandler:
         on_batch: Callable[[BatchReport], None],
     ) -> None:
         self._plan = plan
+        self._suites = suites
         self._model = model
         self._committer = committer
         self._clock = clock
@@ -82,7 +85,7 @@ class BatchHandler:
         return self._shipped
 
     def _task(self, batch: DataFrame) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-        plan = self._plan
+        plan = replace(self._plan, suite=self._suites.report())
         shipped = self._ship(batch.sparkSession.sparkContext, self._model.resolve())
 
         def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

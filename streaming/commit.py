@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from alerts.alert import Alert, SpikeFinding
+from alerts.alert import Alert, PipelineFinding, SpikeFinding
 from alerts.cloudevent import to_cloudevent
+from alerts.pipeline import decide_pipeline
 from alerts.policy import AlertChange, decide
 from models.spikes import Evaluation, SpikeRules, close_verdict, open_verdict, zscore
 from sql.candidates import Candidates, ClosingSpan
@@ -40,6 +41,8 @@ class CommitResult:
     clock_ms: int | None
     spikes: int
     alerts: tuple[AlertChange, ...]
+    flood: bool = False
+    """Whether an alert was opened because too many events are quarantined."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Committer:
     lease: Lease
     widths_ms: tuple[int, ...]
     rules: SpikeRules
+    watch: Callable[[], Sequence[PipelineFinding]] = tuple
+    """What there is to say about the pipeline at the moment; by default nothing."""
 
     def run(self, clock_ms: int | None) -> CommitResult:
         """Fold, judge, alert. `clock_ms`: up to which moment everything is stored; None while it is not known.
@@ -57,16 +62,19 @@ class Committer:
         A transaction that a lock, a deadlock or an outage ends is run again whole (see `sql.retry`). Raises
         `FencedError` when the lease is lost; nothing is committed then.
         """
-        return persistently(lambda: self._run(clock_ms))
+        pipeline = self.watch()
+        return persistently(lambda: self._run(clock_ms, pipeline))
 
-    def _run(self, clock_ms: int | None) -> CommitResult:
+    def _run(self, clock_ms: int | None, pipeline: Sequence[PipelineFinding]) -> CommitResult:
         with commit(self.engine, self.lease) as tx:
             folded = tx.fold(self.widths_ms)
             closing = tx.close_windows(self.widths_ms, clock_ms) if clock_ms is not None else {}
             findings = list(self._judge(tx, closing, clock_ms))
             tx.save_spikes([_row(finding) for finding in findings], rules="zscore", rules_version=self.rules.version)
-            changes = self._alert(tx, findings, clock_ms)
-        return CommitResult(folded, clock_ms, len(findings), tuple(changes))
+            changes = self._alert(tx, findings, pipeline, clock_ms)
+        floods = {found.code for found in pipeline if found.is_flood}
+        flood = any(change.change == "opened" and change.alert.expectation in floods for change in changes)
+        return CommitResult(folded, clock_ms, len(findings), tuple(changes), flood)
 
     def run_backfill(self) -> Folded:
         """Fold history that only builds a baseline: no window up to its last report is judged or alerted."""
@@ -141,7 +149,13 @@ class Committer:
                 alertable=clock_ms is not None and clock_ms - end <= _LATE_WIDTHS * candidates.width_ms,
             )
 
-    def _alert(self, tx: CommitTransaction, findings: list[SpikeFinding], clock_ms: int | None) -> list[AlertChange]:
+    def _alert(
+        self,
+        tx: CommitTransaction,
+        findings: list[SpikeFinding],
+        pipeline: Sequence[PipelineFinding],
+        clock_ms: int | None,
+    ) -> list[AlertChange]:
         at = now_ms()
         silences = tx.active_silences(at)
 
@@ -151,27 +165,33 @@ class Committer:
                 for s in silences
             )
 
+        open_alerts = [alert_from_row(row) for row in tx.open_alerts()]
         changes = decide(
-            [alert_from_row(row) for row in tx.open_alerts()],
+            open_alerts,
             findings,
             [unusual_from_row(row) for row in tx.extreme_reports()],
             clock_ms=clock_ms if clock_ms is not None else 0,
             now_ms=at,
-            new_id=lambda: str(uuid.uuid4()),
+            new_id=_new_id,
             silenced=silenced,
         )
+        if pipeline:
+            changes += decide_pipeline(open_alerts, pipeline, now_ms=at, new_id=_new_id)
         tx.save_alerts([row_from_alert(change.alert) for change in changes])
-        tx.record_changes([self._told(tx, change, at) for change in changes if change.publish])
+        tx.record_changes([self._told(tx, change, pipeline, at) for change in changes if change.publish])
         return changes
 
-    def _told(self, tx: CommitTransaction, change: AlertChange, at_ms: int) -> ToldChange:
+    def _told(
+        self, tx: CommitTransaction, change: AlertChange, pipeline: Sequence[PipelineFinding], at_ms: int
+    ) -> ToldChange:
         alert, previous = change.alert, change.previous
+        cases: list[tuple[int, str]] = []
         if alert.drug_id is not None and alert.reaction_id is not None:
             cases = tx.cases_of(alert.drug_id, alert.reaction_id, alert.since, alert.last_alarm_end)
-        else:
-            cases = [(alert.case_key or 0, alert.safetyreportid or "")]
+        elif alert.case_key is not None:
+            cases = [(alert.case_key, alert.safetyreportid or "")]
         return ToldChange(
-            outbox_id=str(uuid.uuid4()),
+            outbox_id=_new_id(),
             alert_id=alert.alert_id,
             revision=alert.revision,
             change=change.change,
@@ -184,13 +204,19 @@ class Committer:
                 source=f"reactionwatch://{self.lease.hub}",
                 cases=[case_id for _, case_id in cases[-_EVIDENCE:]],
                 now=dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC),
+                finding=next((found for found in pipeline if found.code == alert.expectation), None),
             ),
             created_ms=at_ms,
         )
 
 
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
 def _state(alert: Alert) -> str:
-    return f"{alert.status}, revision {alert.revision}, {alert.cases} cases"
+    seen = f"{alert.cases} cases" if alert.expectation is None else f"{alert.expectation} at {alert.observed:.4g}"
+    return f"{alert.status}, revision {alert.revision}, {seen}"
 
 
 def _subset(evaluation: Evaluation, mask: NDArray[np.bool_]) -> Evaluation:

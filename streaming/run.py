@@ -41,8 +41,10 @@ from streaming.clock import HubClock
 from streaming.commit import CommitResult, Committer
 from streaming.errors import StreamFailedError
 from streaming.heartbeat import heartbeat
+from streaming.pipeline import PipelineWatch
 from streaming.session import spark_session
 from streaming.settings import StreamSettings
+from streaming.suites import CurrentSuites
 from streaming.task import TaskPlan
 from streaming.ticker import Ticker
 from streaming.versions import ChampionModel
@@ -67,8 +69,9 @@ class Observer:
 def run_stream(settings: StreamSettings, stop: threading.Event, observer: Observer) -> None:
     """Run until `stop` is set, or until the hub is drained when `settings.once`.
 
-    Raises `StreamFailedError`, `StoreError`, `SparkSetupError` or `EventHubsError`, each with its remedy.
+    Raises `StreamFailedError`, `StoreError`, `SparkSetupError`, `EventHubsError` or `SuiteError`, each with its remedy.
     """
+    suites = CurrentSuites(settings.suites)
     engine = open_engine(settings.database_url)
     persistently(lambda: ensure_schema(engine))
     receiver, info, partitions = _reach(settings)
@@ -81,7 +84,7 @@ def run_stream(settings: StreamSettings, stop: threading.Event, observer: Observ
             force=settings.take_over,
         )
         try:
-            _Run(settings, engine, receiver, info, partitions, lease, stop, observer).run()
+            _Run(settings, engine, suites, receiver, info, partitions, lease, stop, observer).run()
         finally:
             release(engine, lease)
     finally:
@@ -112,6 +115,7 @@ class _Run:
         self,
         settings: StreamSettings,
         engine: Engine,
+        suites: CurrentSuites,
         receiver: HubReceiver,
         info: HubInfo,
         partitions: list[PartitionInfo],
@@ -121,6 +125,7 @@ class _Run:
     ) -> None:
         self._settings = settings
         self._engine = engine
+        self._suites = suites
         self._info = info
         self._lease = lease
         self._stop = stop
@@ -131,7 +136,8 @@ class _Run:
         self._scratch = settings.data_dir / "scratch" / f"checkpoint-{lease.epoch}"
         self._check_positions(partitions)
         self._lock = threading.Lock()
-        self._committer = Committer(engine, lease, settings.widths_ms, settings.rules)
+        watch = PipelineWatch(engine, lease.hub, suites.pipeline)
+        self._committer = Committer(engine, lease, settings.widths_ms, settings.rules, watch.look)
         self._receiver = receiver
         self._clock = HubClock(
             receiver,
@@ -149,11 +155,14 @@ class _Run:
             spark_session(settings.master, settings.data_dir / "logs", settings.database_url) as session,
         ):
             session.dataSource.register(EventHubsDataSource)
+            self._suites.wait()
             with self._relaying():
                 with self._ticking():
                     self._query_until_stopped(session, self._handler())
                 with self._lock:
-                    self._observer.on_commit(self._committer.run(self._clock.read()))
+                    self._committed(self._committer.run(self._clock.read()))
+            if self._fatal is not None:
+                raise self._fatal
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     @contextmanager
@@ -163,7 +172,7 @@ class _Run:
             self._clock,
             self._lock,
             seconds=self._settings.tick_seconds,
-            on_commit=self._observer.on_commit,
+            on_commit=self._committed,
             on_fatal=self._give_up,
         )
         ticker.start()
@@ -254,16 +263,36 @@ class _Run:
             hub=settings.hub_id,
             generation=self._info.created_at_ms,
             epoch=self._lease.epoch,
-            suite=settings.suite,
+            suite=self._suites.report(),
             event_time=settings.event_time,
         )
         return BatchHandler(
-            plan, ChampionModel(settings.registry), self._committer, self._clock, self._lock, self._count_batch
+            plan,
+            self._suites,
+            ChampionModel(settings.registry),
+            self._committer,
+            self._clock,
+            self._lock,
+            self._count_batch,
         )
 
     def _count_batch(self, report: BatchReport) -> None:
         self._batches += 1
         self._observer.on_batch(report)
+        self._stop_on_flood(report.commit)
+
+    def _committed(self, result: CommitResult) -> None:
+        self._observer.on_commit(result)
+        self._stop_on_flood(result)
+
+    def _stop_on_flood(self, result: CommitResult) -> None:
+        if result.flood and self._settings.stop_on_flood:
+            self._give_up(
+                StreamFailedError(
+                    "Too many of the newest events are quarantined, and REACTIONWATCH_STOP_ON_FLOOD is set. See "
+                    "reactionwatch quarantine list; nothing is lost, and starting again goes on."
+                )
+            )
 
     def _give_up(self, error: Exception) -> None:
         self._fatal = error

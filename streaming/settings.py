@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from eventhubs.settings import HubConnection
-from expectations.suite import LoadedSuite
 from models.registry import RegistrySettings
 from models.spikes import SpikeRules
 from streaming.event_time import EventTime
@@ -24,8 +23,10 @@ class StreamSettings:
     alerts_hub: str
     database_url: str = field(repr=False)
     registry: RegistrySettings
-    suite: LoadedSuite
     data_dir: Path
+    suites: Path | None = None
+    """Folder of the suites; None: those of the package."""
+    stop_on_flood: bool = False
     consumer_group: str = "$Default"
     event_time: EventTime = EventTime.HUB
     widths_ms: tuple[int, ...] = (900_000, 3_600_000, 86_400_000, 604_800_000)

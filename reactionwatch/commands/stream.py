@@ -80,6 +80,8 @@ class _Shown:
 
 def _subject(change: AlertChange) -> str:
     alert = change.alert
+    if alert.expectation is not None:
+        return f"pipeline: {alert.expectation}, {alert.observed or 0.0:.3g} over {alert.cases:,} events"
     if alert.drug is None:
         return f"unusual report {alert.safetyreportid} (score {alert.score or 0.0:.2f})"
     return (

@@ -23,7 +23,6 @@ from eventhubs.settings import HubConnection
 from expectations.decode import decode
 from expectations.report import Report
 from expectations.report_file import read_bodies
-from expectations.suite import load_suite
 from models import registry
 from models.forest import train
 from models.registry import RegistrySettings
@@ -54,7 +53,6 @@ def settings(hub: LocalHub, tmp_path: Path, spark: SparkSession) -> StreamSettin
         alerts_hub="alerts",
         database_url=f"sqlite:///{tmp_path / 'reactionwatch.db'}",
         registry=RegistrySettings(f"sqlite:///{tmp_path / 'mlflow.db'}", None, "reactionwatch"),
-        suite=load_suite(),
         data_dir=tmp_path,
         widths_ms=(86_400_000,),
         once=True,
