@@ -136,8 +136,8 @@ class _Run:
         self._scratch = settings.data_dir / "scratch" / f"checkpoint-{lease.epoch}"
         self._check_positions(partitions)
         self._lock = threading.Lock()
-        watch = PipelineWatch(engine, lease.hub, suites.pipeline)
-        self._committer = Committer(engine, lease, settings.widths_ms, settings.rules, watch.look)
+        self._watch = PipelineWatch(engine, lease.hub, suites.pipeline)
+        self._committer = Committer(engine, lease, settings.widths_ms, settings.rules, self._watch.look)
         self._receiver = receiver
         self._clock = HubClock(
             receiver,
@@ -160,6 +160,7 @@ class _Run:
                 with self._ticking():
                     self._query_until_stopped(session, self._handler())
                 with self._lock:
+                    self._watch.hurry()
                     self._committed(self._committer.run(self._clock.read()))
             if self._fatal is not None:
                 raise self._fatal

@@ -51,6 +51,8 @@ def summary_table(summary: DemoSummary) -> Table:
         told = f"{alert.drug} / {alert.reaction}: {alert.cases} cases, {alert.expected:.1f} expected"
         table.add_row("", Text(told))
     table.add_row("unusual single reports", f"{summary.unusual_reports}")
+    if summary.pipeline_alerts:
+        table.add_row("alerts on the pipeline", Text(", ".join(summary.pipeline_alerts)))
     table.add_row("verdict", verdict(summary))
     return table
 

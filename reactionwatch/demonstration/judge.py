@@ -67,6 +67,8 @@ class DemoSummary:
     trap_alerts: tuple[TrapAlert, ...]
     false_alerts: tuple[FalseAlert, ...]
     unusual_reports: int
+    pipeline_alerts: tuple[str, ...]
+    """Codes of expectations about the newest events as a whole that failed."""
     reports_per_second: float
     stopped_early: bool
     """The user ended it, so that a spike may not have had its time."""
@@ -154,6 +156,9 @@ def judge(
             if cause is None
         ),
         unusual_reports=sum(n.kind is AlertKind.UNUSUAL_REPORT for n in notices),
+        pipeline_alerts=tuple(
+            n.expectation or "" for n in notices if n.kind is AlertKind.PIPELINE and n.change == "opened"
+        ),
         reports_per_second=round(sent / seconds, 1) if seconds > 0 else 0.0,
         stopped_early=stopped_early,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from builders import openfda
 from pyspark.sql import SparkSession
 from sqlalchemy import text
 
+import expectations
 from alerts.cloudevent import AlertNotice, from_cloudevent
 from eventhubs.errors import HubUnreachableError
 from eventhubs.hub.server import LocalHub
@@ -23,6 +25,7 @@ from eventhubs.settings import HubConnection
 from expectations.decode import decode
 from expectations.report import Report
 from expectations.report_file import read_bodies
+from expectations.suite import load_suite
 from models import registry
 from models.forest import train
 from models.registry import RegistrySettings
@@ -30,6 +33,7 @@ from reactionwatch.training import generated_reports
 from sql.accounting import Accounting, account
 from sql.connection import open_engine
 from streaming.batch import BatchReport
+from streaming.errors import StreamFailedError
 from streaming.event_time import EventTime
 from streaming.run import Observer, run_stream
 from streaming.settings import StreamSettings
@@ -214,3 +218,64 @@ def test_a_hub_made_anew_is_read_from_its_beginning(settings: StreamSettings, hu
         send(moved, [openfda("5"), openfda("1")])
         found = drain(moved)
     assert (found.received, found.stored, found.duplicates) == (7, 6, 1)
+
+
+def suites_in(folder: Path) -> Path:
+    """The packaged suites, in a folder where they can be edited."""
+    folder.mkdir()
+    for name in ("report.json", "pipeline.json"):
+        shutil.copy(Path(expectations.__file__).parent / "suites" / name, folder / name)
+    return folder
+
+
+def test_an_edited_suite_judges_the_next_batch_and_rows_say_which_version_judged_them(
+    settings: StreamSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    suites = suites_in(tmp_path / "suites")
+    before = load_suite(suites).version
+    report_json = suites / "report.json"
+    strict = report_json.read_text().replace('"max_value": 120.0', '"max_value": 40.0')
+    stop = threading.Event()
+    received = 0
+
+    def on_batch(report: BatchReport) -> None:
+        nonlocal received
+        received += report.received
+        if received == 1:
+            report_json.write_text(strict)
+            send(settings, [openfda("2")])
+        elif received == 2:
+            report_json.write_text(strict[:500])
+            send(settings, [openfda("3")])
+        elif received == 3:
+            stop.set()
+
+    send(settings, [openfda("1")])
+    run_stream(replace(settings, suites=suites, once=False), stop, Observer(on_batch=on_batch))
+    report_json.write_text(strict)
+    after = load_suite(suites).version
+    assert rows(settings, "SELECT safetyreportid, suite_version, warnings FROM safety_report ORDER BY 1") == [
+        ("1", before, None),
+        ("2", after, "age_implausible"),
+        ("3", after, "age_implausible"),
+    ]
+    assert [m for m in caplog.messages if "report.json was not taken" in m] != []
+
+
+def test_a_flood_of_bad_reports_is_alerted_and_the_stream_goes_on(settings: StreamSettings) -> None:
+    send(settings, [*(openfda(str(i)) for i in range(150)), *[b"broken"] * 150])
+    assert drain(settings).received == 300
+    floods = [n for n in published(settings) if n.expectation == "quarantine_flood"]
+    assert [(n.change, n.observed, n.events) for n in floods] == [("opened", 0.5, 300)]
+    send(settings, [openfda("after")])
+    assert drain(settings).stored == 151
+
+
+def test_a_flood_stops_the_stream_where_that_is_asked_for_and_the_next_start_goes_on(settings: StreamSettings) -> None:
+    careful = replace(settings, stop_on_flood=True)
+    send(settings, [b"broken"] * 300)
+    with pytest.raises(StreamFailedError, match="REACTIONWATCH_STOP_ON_FLOOD"):
+        drain(careful)
+    send(settings, [openfda("after")])
+    found = drain(careful)
+    assert (found.received, found.stored, found.quarantined, found.unaccounted) == (301, 1, 300, 0)

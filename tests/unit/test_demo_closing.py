@@ -37,6 +37,7 @@ def summary(*spikes: FoundSpike, stopped_early: bool = False, unaccounted: int =
         trap_alerts=(TrapAlert("launch", "NEWDRUG", "NAUSEA", 9, 0.1),),
         false_alerts=(FalseAlert("ASPIRIN", "RASH", 7, 0.5),),
         unusual_reports=0,
+        pipeline_alerts=("quarantine_flood",),
         reports_per_second=39.9,
         stopped_early=stopped_early,
     )
