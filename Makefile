@@ -1,8 +1,10 @@
 # Every target sets up what it needs: Python 3.11 or newer and make are all a machine must bring.
 # DEMO_ARGS="--seconds 60" goes to the demo, PYTHON=python3.12 picks the interpreter, LOCK_ARGS=--upgrade goes to uv.
+# FUZZ_ARGS="--seed 1" goes to the fuzzer.
 
 PYTHON ?=
 DEMO_ARGS ?=
+FUZZ_ARGS ?=
 LOCK_ARGS ?=
 
 # scripts/setup.sh leaves there the home of the Java that it checked; Spark must start that one and no other.
@@ -11,7 +13,7 @@ UV_LOCK = uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header --quiet $(LOCK_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults lint bench lock clean
+.PHONY: help setup demo test faults fuzz lint bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +31,9 @@ faults: setup ## kill, cut off, freeze and starve the store for half an hour to 
 	PYTHONPATH=.:tests .venv/bin/python -m faults.killing
 	$(WITH_JAVA) REACTIONWATCH_TEST_LONG=1 .venv/bin/pytest \
 		tests/faults tests/contract/test_store_histories.py tests/contract/test_stream_histories.py
+
+fuzz: setup ## a million broken reports through decoder and suite: minutes; how many got no outcome
+	PYTHONPATH=.:tests .venv/bin/python -m fuzz $(FUZZ_ARGS)
 
 lint: setup ## formatting, lint rules, types, import contract
 	.venv/bin/ruff format --check .

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import msgspec
 
 from expectations.dates import DateRead
-from expectations.fields import Fields, Noted, is_absent, only_object, read_number
+from expectations.fields import MAX_ENTRIES, Fields, Noted, is_absent, only_object, read_number
 from expectations.known_fields import DRUG_FIELDS, PATIENT_FIELDS, REACTION_FIELDS, REPORT_FIELDS
 from expectations.reasons import Reason
 from expectations.report import Report, ReportedDrug, ReportedReaction
@@ -49,6 +49,8 @@ _CRITERIA = (
     ("congenitalanomali", "seriousnesscongenitalanomali"),
     ("other", "seriousnessother"),
 )
+
+_TOO_MANY = {"drug": Reason.TOO_MANY_DRUGS, "reaction": Reason.TOO_MANY_REACTIONS}
 
 _parser = msgspec.json.Decoder()
 _canonical = msgspec.json.Encoder(order="sorted")
@@ -215,6 +217,8 @@ def _entries(patient: Fields, name: str) -> list[Fields]:
         value = [value]
     if not isinstance(value, list):
         raise _RejectedError(Reason.WRONG_TYPE, f"{patient.path}.{name}")
+    if len(value) > MAX_ENTRIES:
+        raise _RejectedError(_TOO_MANY[name], f"{patient.path}.{name}")
     entries = []
     for index, entry in enumerate(value):
         path = f"{patient.path}.{name}[{index}]"

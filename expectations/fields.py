@@ -9,22 +9,32 @@ one, and a list of one object stands for the object.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from expectations.dates import DateRead, read_date
 from expectations.report import normalise_name
 
-__all__ = ["MAX_TEXT_LENGTH", "Fields", "Noted", "is_absent", "only_object", "read_number"]
+__all__ = ["MAX_ENTRIES", "MAX_TEXT_LENGTH", "Fields", "Noted", "is_absent", "only_object", "read_number"]
 
 MAX_TEXT_LENGTH = 500
 """Longest text kept, in UTF-16 code units, as databases count them; longer ones are cut, and noted."""
+
+MAX_ENTRIES = 20_000
+"""Most entries of a list that are looked at; the longest real one has 2,321, and a suite may set a lower limit."""
 
 _MAX_CODE = 9999  # Every code list of E2B ends below it, and the database keeps codes as small integers.
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{0,15})?")
 _MAX_NUMBER = 1e15
 # Control characters that are not white space. Databases refuse some (NUL), and no name has any.
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
+# White space that is more than a space: tabs and line breaks.
+_BREAKS = re.compile("[\t-\r\x1c-\x1f\x85\u2028\u2029]")
+# Characters of no width and direction marks (general category Cf): with them one name would look like another.
+_INVISIBLE = re.compile(
+    "[\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0001\U000e0020-\U000e007f]"
+)
 
 
 def is_absent(value: object) -> bool:
@@ -95,7 +105,7 @@ class Fields:
                 self.note(name)
             return []
         found = []
-        for index, entry in enumerate(value):
+        for index, entry in enumerate(value[:MAX_ENTRIES]):
             if type(entry) is dict:
                 found.append(Fields(entry, f"{self.path}.{name}[{index}]", self.noted))
             elif not is_absent(entry):
@@ -103,7 +113,10 @@ class Fields:
         return found
 
     def text(self, name: str, *, limit: int = MAX_TEXT_LENGTH) -> str | None:
-        """Text without white space around it, control characters replaced by spaces, cut at `limit`."""
+        """Text without white space around it, cut at `limit`.
+
+        Line breaks and control characters become spaces, invisible ones go, and letters are composed (NFC).
+        """
         text = self._clean(name)
         return None if text is None else self._cut(name, text, limit)
 
@@ -194,9 +207,14 @@ class Fields:
         elif type(value) is not str:
             self.note(name)
             return None
-        if not value.isprintable() and _CONTROLS.search(value):
-            self.note_altered(name)
-            value = _CONTROLS.sub(" ", value)
+        if not value.isprintable():
+            value = _BREAKS.sub(" ", value)
+            plain = _INVISIBLE.sub("", _CONTROLS.sub(" ", value))
+            if plain != value:
+                self.note_altered(name)
+                value = plain
+        if not value.isascii():
+            value = unicodedata.normalize("NFC", value)
         return value.strip() or None
 
     def _cut(self, name: str, text: str, limit: int) -> str:

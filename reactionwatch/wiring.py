@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal, cast
 
 from sqlalchemy import Engine
@@ -9,13 +10,15 @@ from sqlalchemy import Engine
 from eventhubs.receiver import HubReceiver, open_receiver
 from eventhubs.sender import HubSender
 from eventhubs.settings import HubConnection
-from expectations.suite import load_suite
+from expectations.agreement import confirm
+from expectations.suite import LoadedSuite, load_suite
 from models.registry import RegistrySettings
 from models.spikes import SpikeRules
 from reactionwatch.settings import Settings
 from streaming.backfill import BackfillSettings
 from streaming.commit import Committer
 from streaming.event_time import EventTime
+from streaming.replay import CurrentJudges, ReplaySettings
 from streaming.settings import StreamSettings
 from streaming.task import TaskPlan
 from streaming.versions import ChampionModel
@@ -25,6 +28,7 @@ __all__ = [
     "backfill_settings",
     "connection_of",
     "registry_of",
+    "replay_settings",
     "report_sender",
     "stream_settings",
 ]
@@ -60,8 +64,9 @@ def stream_settings(settings: Settings, *, once: bool, take_over: bool) -> Strea
         alerts_hub=settings.alerts_hub,
         database_url=settings.database,
         registry=registry_of(settings),
-        suite=load_suite(settings.suites),
         data_dir=settings.data_dir,
+        suites=settings.suites,
+        stop_on_flood=settings.stop_on_flood,
         consumer_group=settings.consumer_group,
         event_time=settings.event_time,
         widths_ms=settings.widths_ms,
@@ -83,9 +88,28 @@ def backfill_settings(settings: Settings, engine: Engine) -> BackfillSettings:
             hub="",
             generation=0,
             epoch=0,
-            suite=load_suite(settings.suites),
+            suite=_confirmed_suite(settings),
             event_time=EventTime.REPORTED,
         ),
         committer=lambda lease: Committer(engine, lease, settings.widths_ms, rules),
         model=ChampionModel(registry_of(settings)).resolve(),
     )
+
+
+def replay_settings(settings: Settings, engine: Engine) -> ReplaySettings:
+    """What a replay of quarantined reports shares with the stream."""
+    rules = SpikeRules()
+    champion = ChampionModel(registry_of(settings))
+    suite = cache(lambda: _confirmed_suite(settings))
+    return ReplaySettings(
+        judges=lambda: CurrentJudges(suite(), champion.resolve()),
+        event_time=settings.event_time,
+        committer=lambda lease: Committer(engine, lease, settings.widths_ms, rules),
+    )
+
+
+def _confirmed_suite(settings: Settings) -> LoadedSuite:
+    """The suite of reports, as Great Expectations reads it; importing that takes seconds."""
+    suite = load_suite(settings.suites)
+    confirm(suite)
+    return suite

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Engine, FromClause, func, select
 
 from sql.connection import READ
+from sql.quarantine import State
 from sql.schema import alert, ingest_task, quarantined_report, safety_report, spike
 
 __all__ = ["Accounting", "account"]
@@ -29,12 +30,15 @@ class Accounting:
     alerts_total: int
     unaccounted: int
     """Events received for which no row or counted duplicate exists; anything but 0 is a defect."""
+    awaiting_replay: int = 0
+    """Of the quarantined, those marked for replay."""
 
 
 def account(engine: Engine, hub: str | None = None) -> Accounting:
     """Count over all hubs, or (for what receipts tell) over one.
 
     `unaccounted` sets the ranges of the receipts against the rows themselves, not against the receipts' own sums.
+    What was replayed is in quarantine no more; what was discarded or pruned still is.
     """
     t, r, q = ingest_task.c, safety_report.c, quarantined_report.c
     mine = (t.hub == hub,) if hub is not None else ()
@@ -53,9 +57,10 @@ def account(engine: Engine, hub: str | None = None) -> Accounting:
         reports = safety_report.join(ingest_task, t.receipt_id == r.receipt_id)
         refused = quarantined_report.join(ingest_task, t.receipt_id == q.receipt_id)
         stored = count(reports, *mine)
-        quarantined = count(refused, *mine)
+        there = (*mine, q.state != State.REPLAYED.value)
+        quarantined = count(refused, *there)
         by_reason: dict[str, int] = {}
-        reasons = select(q.reasons, func.count().label("n")).select_from(refused).where(*mine).group_by(q.reasons)
+        reasons = select(q.reasons, func.count().label("n")).select_from(refused).where(*there).group_by(q.reasons)
         for row in connection.execute(reasons):
             for reason in row.reasons.split(","):
                 by_reason[reason] = by_reason.get(reason, 0) + row.n
@@ -72,4 +77,5 @@ def account(engine: Engine, hub: str | None = None) -> Accounting:
             alerts_open=count(alert, alert.c.status == "open"),
             alerts_total=count(alert),
             unaccounted=received - stored - quarantined - duplicates,
+            awaiting_replay=count(refused, *mine, q.state == State.REPLAY.value),
         )

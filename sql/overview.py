@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Engine, FromClause, and_, func, inspect, s
 from sqlalchemy.engine import Connection
 
 from sql.connection import READ
+from sql.quarantine import State
 from sql.schema import drug, ingest_task, quarantined_report, reaction, reaction_window, spike, window_clock
 
 __all__ = ["Overview", "PairTrend", "Totals", "read_overview"]
@@ -93,7 +94,8 @@ def _totals(connection: Connection, hub: str) -> tuple[Totals, Totals]:
 def _reasons(connection: Connection, hub: str) -> dict[str, int]:
     q = quarantined_report.c
     counts: dict[str, int] = {}
-    rows = select(q.reasons, func.count().label("reports")).where(q.hub == hub).group_by(q.reasons)
+    there = (q.hub == hub, q.state != State.REPLAYED.value)
+    rows = select(q.reasons, func.count().label("reports")).where(*there).group_by(q.reasons)
     for row in connection.execute(rows):
         for reason in row.reasons.split(","):
             counts[reason] = counts.get(reason, 0) + row.reports

@@ -2,7 +2,8 @@
 
 Of a stored report there remain its case and version, its digest (so that it is known when it comes again), its
 receipt and place in the hub, its times, and how unusual the model found it. Drugs, reactions and everything about
-patient and sender go. Of a quarantined report the place and the reasons remain. Messages that have been sent go.
+patient and sender go. Of a quarantined report the place and the reasons remain; one that is marked for replay waits
+for that, and replayed and discarded ones say nothing already. Messages that have been sent go.
 Pairs, window counts, findings and alerts stay as they are, so that nothing counted changes.
 """
 
@@ -34,6 +35,7 @@ from sql.clock import utc_now
 from sql.column_types import timestamp
 from sql.connection import READ
 from sql.dialect import confirm_open, create_staging, empty, is_staged
+from sql.quarantine import State
 from sql.retry import persistently
 from sql.schema import alert_outbox, ingest_task, quarantined_report, report_drug, report_reaction, safety_report
 
@@ -156,8 +158,10 @@ def _forget_reports(connection: Connection) -> Pruned:
 def _forget_bodies(connection: Connection) -> Pruned:
     result = connection.execute(
         update(quarantined_report)
-        .where(is_staged(connection, quarantined_report, _stage_refused), quarantined_report.c.state != "pruned")
-        .values(body=b"", state="pruned")
+        .where(
+            is_staged(connection, quarantined_report, _stage_refused), quarantined_report.c.state == State.KEPT.value
+        )
+        .values(body=b"", state=State.PRUNED.value)
     )
     return Pruned(quarantined=result.rowcount)
 
@@ -195,7 +199,7 @@ _KINDS = (
     _Kind(
         table=quarantined_report,
         time=quarantined_report.c.stored_at,
-        condition=and_(quarantined_report.c.state != "pruned", _folded(quarantined_report.c.receipt_id)),
+        condition=and_(quarantined_report.c.state == State.KEPT.value, _folded(quarantined_report.c.receipt_id)),
         staged=_stage_refused,
         forget=_forget_bodies,
     ),

@@ -442,5 +442,6 @@ quarantined_report = Table(
     Column("changed_at", timestamp(), comment="when its state or reasons last changed (UTC); NULL: never"),
     Column("changed_by", string(200), comment="who asked for that; NULL: nobody"),
     Index(None, "stored_at"),
+    Index(None, "hub", "state"),
     comment="Reports that could not be used, whole, with why and where they came from.",
 )

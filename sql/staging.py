@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 
+from expectations.reasons import Reason
 from expectations.report import Report
 from sql.dialect import empty, load
 from sql.errors import KeyCollisionError
@@ -25,7 +26,10 @@ from sql.staging_tables import (
     staging,
 )
 
-__all__ = ["Accepted", "Refused", "TaskBatch", "stage", "staged_rows"]
+__all__ = ["CONFLICT", "Accepted", "Refused", "TaskBatch", "refusal", "stage", "staged_rows"]
+
+CONFLICT = (str(Reason.CONFLICTING_DUPLICATE),)
+"""Reasons of a report whose version of the case is stored already, with other content."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Accepted:
     level: int | None = None
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    dated: bool = True
+    """Whether its event time may move the clock of a replay: not where it is a guess."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,11 @@ def staged_rows(batch: TaskBatch, conflicts: Collection[int]) -> dict[Table, lis
     return rows.by_table()
 
 
+def refusal(reasons: Sequence[str], path: str | None) -> tuple[str, str | None]:
+    """Reasons and path as the quarantine keeps them."""
+    return ",".join(reasons)[:1000], path[:400] if path else None
+
+
 class _Rows:
     def __init__(self, conflicts: Collection[int]) -> None:
         self._conflicts = conflicts
@@ -116,7 +127,7 @@ class _Rows:
             return
         self._report(event)
         if event.sequence in self._conflicts:
-            self._refuse(event, ("conflicting_duplicate",), None)
+            self._refuse(event, CONFLICT, None)
 
     def by_table(self) -> dict[Table, list[tuple[Any, ...]]]:
         return {
@@ -132,8 +143,7 @@ class _Rows:
         }
 
     def _refuse(self, event: Accepted | Refused, reasons: Sequence[str], path: str | None) -> None:
-        kept = ",".join(reasons)[:1000], path[:400] if path else None
-        self._refused.append((event.sequence, event.enqueued_ms, event.body, *kept))
+        self._refused.append((event.sequence, event.enqueued_ms, event.body, *refusal(reasons, path)))
 
     def _report(self, event: Accepted) -> None:
         report = event.report

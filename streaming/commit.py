@@ -55,6 +55,8 @@ class Committer:
     rules: SpikeRules
     watch: Callable[[], Sequence[PipelineFinding]] = tuple
     """What there is to say about the pipeline at the moment; by default nothing."""
+    replay: Callable[[], object] = tuple
+    """Stores quarantined reports that are marked for it, to be counted by this commit; by default none."""
 
     def run(self, clock_ms: int | None) -> CommitResult:
         """Fold, judge, alert. `clock_ms`: up to which moment everything is stored; None while it is not known.
@@ -62,6 +64,7 @@ class Committer:
         A transaction that a lock, a deadlock or an outage ends is run again whole (see `sql.retry`). Raises
         `FencedError` when the lease is lost; nothing is committed then.
         """
+        self.replay()
         pipeline = self.watch()
         return persistently(lambda: self._run(clock_ms, pipeline))
 

@@ -42,6 +42,7 @@ from streaming.commit import CommitResult, Committer
 from streaming.errors import StreamFailedError
 from streaming.heartbeat import heartbeat
 from streaming.pipeline import PipelineWatch
+from streaming.replay import CurrentJudges, Replayer
 from streaming.session import spark_session
 from streaming.settings import StreamSettings
 from streaming.suites import CurrentSuites
@@ -137,7 +138,13 @@ class _Run:
         self._check_positions(partitions)
         self._lock = threading.Lock()
         self._watch = PipelineWatch(engine, lease.hub, suites.pipeline)
-        self._committer = Committer(engine, lease, settings.widths_ms, settings.rules, self._watch.look)
+        self._model = ChampionModel(settings.registry)
+        replayer = Replayer(
+            engine, lease, lambda: CurrentJudges(suites.report(), self._model.resolve()), settings.event_time
+        )
+        self._committer = Committer(
+            engine, lease, settings.widths_ms, settings.rules, self._watch.look, lambda: next(replayer.chunks(), None)
+        )
         self._receiver = receiver
         self._clock = HubClock(
             receiver,
@@ -270,7 +277,7 @@ class _Run:
         return BatchHandler(
             plan,
             self._suites,
-            ChampionModel(settings.registry),
+            self._model,
             self._committer,
             self._clock,
             self._lock,

@@ -1,15 +1,16 @@
-"""Spark's Python daemon with the heavy packages imported first, so that every worker is forked with them loaded.
+"""Spark's Python daemon with what a task needs imported first, so that every worker is forked with it loaded.
 
-Named in `spark.python.daemon.module`. Without it each new worker would spend its first seconds importing
-Great Expectations before its first report.
+Named in `spark.python.daemon.module`. Without it each new worker would spend its first two seconds importing (SciPy and
+scikit-learn above all), and not only the first one: Spark ends workers that had nothing to do for a minute. Great
+Expectations is not among it; only the driver needs that.
 """
 
 from __future__ import annotations
 
+import importlib
+
 import pyspark.daemon
 
-import streaming.warm
-
 if __name__ == "__main__":
-    streaming.warm.import_heavy_packages()
+    importlib.import_module("streaming.task")
     pyspark.daemon.manager()

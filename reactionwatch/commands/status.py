@@ -30,7 +30,9 @@ def status(
             if isinstance(value, dict):
                 for reason, count in value.items():
                     table.add_row(f"  {reason}", f"{count:,}")
-            else:
+                if found.awaiting_replay:
+                    table.add_row("  of these waiting for a replay", f"{found.awaiting_replay:,}")
+            elif name != "awaiting_replay":
                 table.add_row(name.replace("_", " "), f"{value:,}")
         Console().print(table)
     if found.unaccounted:

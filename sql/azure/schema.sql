@@ -1155,6 +1155,10 @@ execute sp_addextendedproperty 'MS_Description', N'who asked for that; NULL: nob
 
 GO
 
+CREATE INDEX ix_quarantined_report_hub_state ON quarantined_report (hub, state);
+
+GO
+
 execute sp_updateextendedproperty 'MS_Description', N'what it is about: a spike of a pair, one unusual report or the pipeline', 'schema', dbo, 'table', alert, 'column', kind;
 
 GO

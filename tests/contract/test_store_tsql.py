@@ -34,10 +34,25 @@ from sql.keys import name_key
 from sql.outbox import SqlOutbox
 from sql.positions import Lease, beat, positions, release, take_over
 from sql.prune import prunable, prune
-from sql.quarantine import list_quarantined
+from sql.quarantine import (
+    Place,
+    Position,
+    Selection,
+    State,
+    body_of,
+    count_quarantined,
+    discard,
+    find,
+    list_quarantined,
+    mark,
+    row_at,
+    sources,
+)
+from sql.replay import Replay, ReplayResult, count_marked, read_marked, uncounted_files, write_replay
+from sql.replay_outcomes import Became, outcomes_of
 from sql.retry import Failure, failure_of
 from sql.schema import drug, ingest_task
-from sql.staging import Accepted
+from sql.staging import Accepted, Refused
 from sql.staging_tables import stage_pair, staging
 from sql.task_write import write_task
 from streaming.commit import Committer
@@ -103,9 +118,38 @@ def work_through_everything(engine: Engine) -> None:
     assert pruned.messages == 3
     assert len(list_quarantined(engine, 10)) == 3
     assert positions(engine, HUB, 1)["1"] == 6
+    work_through_the_quarantine(engine, lease)
+    committer.run(None)
     with engine.begin() as connection:
         beat(connection, lease)
     release(engine, lease)
+
+
+def work_through_the_quarantine(engine: Engine, lease: Lease) -> None:
+    """Marked, told of and replayed with every outcome there is; discarded; found in every way."""
+    write_task(engine, batch(lease, [refused(n) for n in range(6, 12)], partition="1"))
+    places = [Place(HUB, 1, "1", n) for n in range(6, 12)]
+    assert (mark(engine, places[:5], "officer"), discard(engine, places[4:], "officer")) == (5, 1)
+    last, changed = report("last"), report("last", content="changed")
+    verdicts: list[Accepted | Refused] = [refused(0), *(accepted(0, of) for of in (changed, last, report("new")))]
+    verdicts.append(accepted(0, report("newer"), T0 + 40 * WIDTH))
+    marked = read_marked(engine, HUB)
+    assert marked is not None
+    replay = Replay(marked, verdicts, None, "suite-2")
+    assert write_replay(engine, lease, replay) == ReplayResult(stored=2, duplicates=1, kept=2)
+    assert write_replay(engine, lease, replay) is None
+    assert (read_marked(engine, HUB), count_marked(engine, HUB), uncounted_files(engine)) == (None, 0, [])
+    assert [outcome.became for outcome in outcomes_of(engine, places)] == [
+        *(Became.KEPT, Became.KEPT, Became.DUPLICATE, Became.STORED, Became.STORED, Became.DISCARDED),
+    ]
+    assert account(engine).unaccounted == 0
+    assert sources(engine) == {HUB: (1,)}
+    now, at = utc_now(), (Position("1", 6), Position("1", 7, 1))
+    chosen = Selection((State.KEPT,), (HUB,), at, ("broken_json",), now - dt.timedelta(days=1), now)
+    assert [row.place for row in list_quarantined(engine, 5, chosen)] == places[:1]
+    assert (find(engine, chosen), count_quarantined(engine, chosen)) == ({places[0]: State.KEPT}, 1)
+    assert count_quarantined(engine, Selection(reasons=("no_such_reason",))) == 0
+    assert (row_at(engine, places[0]).size, body_of(engine, places[0])) == (6, b"broken")
 
 
 def test_every_statement_is_known_word_for_word(engine: Engine) -> None:

@@ -13,6 +13,12 @@ GO
 CREATE TABLE [#prune_report] ( receipt_id BIGINT NOT NULL, sequence BIGINT NOT NULL, at DATETIME2 NOT NULL, PRIMARY KEY (receipt_id, sequence) )
 GO
 
+CREATE TABLE [#replay_done] ( hub NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL, generation BIGINT NOT NULL, partition_id NVARCHAR(20) COLLATE Latin1_General_100_BIN2 NOT NULL, sequence BIGINT NOT NULL, PRIMARY KEY (hub, generation, partition_id, sequence) )
+GO
+
+CREATE TABLE [#replay_kept] ( hub NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL, generation BIGINT NOT NULL, partition_id NVARCHAR(20) COLLATE Latin1_General_100_BIN2 NOT NULL, sequence BIGINT NOT NULL, reasons NVARCHAR(1000) COLLATE Latin1_General_100_BIN2 NOT NULL, path NVARCHAR(400) COLLATE Latin1_General_100_BIN2 NULL, PRIMARY KEY (hub, generation, partition_id, sequence) )
+GO
+
 CREATE TABLE [#stage_candidate] ( ordinal INTEGER NOT NULL, width_ms BIGINT NOT NULL, window_start_ms BIGINT NOT NULL, drug_id BIGINT NOT NULL, reaction_id BIGINT NOT NULL, cases INTEGER NOT NULL, touched SMALLINT NOT NULL, PRIMARY KEY (ordinal) )
 GO
 
@@ -37,7 +43,7 @@ GO
 CREATE TABLE [#stage_refused] ( sequence BIGINT NOT NULL, enqueued_ms BIGINT NULL, body VARBINARY(max) NULL, reasons NVARCHAR(1000) COLLATE Latin1_General_100_BIN2 NULL, path NVARCHAR(400) COLLATE Latin1_General_100_BIN2 NULL, PRIMARY KEY (sequence) )
 GO
 
-CREATE TABLE [#stage_report] ( sequence BIGINT NOT NULL, outcome SMALLINT NULL, is_first BIT NOT NULL, case_key BIGINT NULL, version BIGINT NULL, safetyreportid NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL, digest VARBINARY(32) NULL, enqueued_ms BIGINT NULL, event_ms BIGINT NULL, receivedate DATE NULL, receiptdate DATE NULL, transmissiondate DATE NULL, serious BIT NULL, seriousness NVARCHAR(120) COLLATE Latin1_General_100_BIN2 NULL, age_years FLOAT NULL, age_whole_years SMALLINT NULL, sex SMALLINT NULL, weight_kg FLOAT NULL, qualification SMALLINT NULL, country NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NULL, sender NVARCHAR(500) COLLATE Latin1_General_100_BIN2 NULL, company_number NVARCHAR(500) COLLATE Latin1_General_100_BIN2 NULL, drug_count INTEGER NULL, reaction_count INTEGER NULL, anomaly_score FLOAT NULL, anomaly_level SMALLINT NULL, anomaly_reasons NVARCHAR(400) COLLATE Latin1_General_100_BIN2 NULL, warnings NVARCHAR(1000) COLLATE Latin1_General_100_BIN2 NULL, PRIMARY KEY (sequence) )
+CREATE TABLE [#stage_report] ( sequence BIGINT NOT NULL, outcome SMALLINT NULL, is_first BIT NOT NULL, case_key BIGINT NULL, version BIGINT NULL, safetyreportid NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL, digest VARBINARY(32) NULL, enqueued_ms BIGINT NULL, event_ms BIGINT NULL, receivedate DATE NULL, receiptdate DATE NULL, transmissiondate DATE NULL, serious BIT NULL, seriousness NVARCHAR(120) COLLATE Latin1_General_100_BIN2 NULL, age_years FLOAT NULL, age_whole_years SMALLINT NULL, sex SMALLINT NULL, weight_kg FLOAT NULL, qualification SMALLINT NULL, country NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NULL, sender NVARCHAR(500) COLLATE Latin1_General_100_BIN2 NULL, company_number NVARCHAR(500) COLLATE Latin1_General_100_BIN2 NULL, drug_count INTEGER NULL, reaction_count INTEGER NULL, anomaly_score FLOAT NULL, anomaly_level SMALLINT NULL, anomaly_reasons NVARCHAR(400) COLLATE Latin1_General_100_BIN2 NULL, warnings NVARCHAR(1000) COLLATE Latin1_General_100_BIN2 NULL, unknown_fields INTEGER NULL, PRIMARY KEY (sequence) )
 GO
 
 DELETE FROM [#fold_delta]
@@ -50,6 +56,12 @@ DELETE FROM [#prune_refused]
 GO
 
 DELETE FROM [#prune_report]
+GO
+
+DELETE FROM [#replay_done]
+GO
+
+DELETE FROM [#replay_kept]
 GO
 
 DELETE FROM [#stage_candidate]
@@ -100,10 +112,16 @@ GO
 INSERT INTO [#prune_message] (outbox_id, at) SELECT TOP 5000 alert_outbox.outbox_id, alert_outbox.sent_at AS at FROM alert_outbox WHERE alert_outbox.sent_at < ? AND alert_outbox.sent_at IS NOT NULL AND alert_outbox.sent_at >= ? ORDER BY alert_outbox.sent_at
 GO
 
-INSERT INTO [#prune_refused] (hub, generation, partition_id, sequence, at) SELECT TOP 5000 quarantined_report.hub, quarantined_report.generation, quarantined_report.partition_id, quarantined_report.sequence, quarantined_report.stored_at AS at FROM quarantined_report WHERE quarantined_report.stored_at < ? AND quarantined_report.state != ? AND (EXISTS (SELECT * FROM ingest_task WHERE ingest_task.receipt_id = quarantined_report.receipt_id AND ingest_task.folded_at IS NOT NULL)) AND quarantined_report.stored_at >= ? ORDER BY quarantined_report.stored_at
+INSERT INTO [#prune_refused] (hub, generation, partition_id, sequence, at) SELECT TOP 5000 quarantined_report.hub, quarantined_report.generation, quarantined_report.partition_id, quarantined_report.sequence, quarantined_report.stored_at AS at FROM quarantined_report WHERE quarantined_report.stored_at < ? AND quarantined_report.state = ? AND (EXISTS (SELECT * FROM ingest_task WHERE ingest_task.receipt_id = quarantined_report.receipt_id AND ingest_task.folded_at IS NOT NULL)) AND quarantined_report.stored_at >= ? ORDER BY quarantined_report.stored_at
 GO
 
 INSERT INTO [#prune_report] (receipt_id, sequence, at) SELECT TOP 5000 safety_report.receipt_id, safety_report.sequence, safety_report.stored_at AS at FROM safety_report WHERE safety_report.stored_at < ? AND safety_report.pruned_at IS NULL AND (EXISTS (SELECT * FROM ingest_task WHERE ingest_task.receipt_id = safety_report.receipt_id AND ingest_task.folded_at IS NOT NULL)) AND safety_report.stored_at >= ? ORDER BY safety_report.stored_at
+GO
+
+INSERT INTO [#replay_done] (hub, generation, partition_id, sequence) VALUES (?, …)
+GO
+
+INSERT INTO [#replay_kept] (hub, generation, partition_id, sequence, reasons, path) VALUES (?, …)
 GO
 
 INSERT INTO [#stage_candidate] (ordinal, width_ms, window_start_ms, drug_id, reaction_id, cases, touched) SELECT row_number() OVER (ORDER BY anon_1.width_ms, anon_1.window_start_ms, anon_1.drug_id, anon_1.reaction_id) AS ordinal, anon_1.width_ms, anon_1.window_start_ms, anon_1.drug_id, anon_1.reaction_id, anon_1.cases, max(anon_1.touched) AS touched FROM (SELECT [#fold_delta].width_ms AS width_ms, [#fold_delta].window_start_ms AS window_start_ms, [#fold_delta].drug_id AS drug_id, [#fold_delta].reaction_id AS reaction_id, (SELECT reaction_window.cases FROM reaction_window WHERE reaction_window.width_ms = [#fold_delta].width_ms AND reaction_window.window_start_ms = [#fold_delta].window_start_ms AND reaction_window.drug_id = [#fold_delta].drug_id AND reaction_window.reaction_id = [#fold_delta].reaction_id) AS cases, ? AS touched FROM [#fold_delta] WHERE [#fold_delta].width_ms = ? AND [#fold_delta].window_start_ms >= ? AND [#fold_delta].cases > ? AND (SELECT reaction_window.cases FROM reaction_window WHERE reaction_window.width_ms = [#fold_delta].width_ms AND reaction_window.window_start_ms = [#fold_delta].window_start_ms AND reaction_window.drug_id = [#fold_delta].drug_id AND reaction_window.reaction_id = [#fold_delta].reaction_id) >= ? UNION SELECT [#fold_delta].width_ms AS width_ms, [#fold_delta].window_start_ms AS window_start_ms, [#fold_delta].drug_id AS drug_id, [#fold_delta].reaction_id AS reaction_id, (SELECT reaction_window.cases FROM reaction_window WHERE reaction_window.width_ms = [#fold_delta].width_ms AND reaction_window.window_start_ms = [#fold_delta].window_start_ms AND reaction_window.drug_id = [#fold_delta].drug_id AND reaction_window.reaction_id = [#fold_delta].reaction_id) AS cases, ? AS touched FROM [#fold_delta] WHERE [#fold_delta].width_ms = ? AND [#fold_delta].window_start_ms >= ? AND [#fold_delta].cases > ? AND (SELECT reaction_window.cases FROM reaction_window WHERE reaction_window.width_ms = [#fold_delta].width_ms AND reaction_window.window_start_ms = [#fold_delta].window_start_ms AND reaction_window.drug_id = [#fold_delta].drug_id AND reaction_window.reaction_id = [#fold_delta].reaction_id) >= ?) AS anon_1 GROUP BY anon_1.width_ms, anon_1.window_start_ms, anon_1.drug_id, anon_1.reaction_id, anon_1.cases
@@ -136,13 +154,13 @@ GO
 INSERT INTO [#stage_refused] (sequence, enqueued_ms, body, reasons, path) VALUES (?, …)
 GO
 
-INSERT INTO [#stage_report] (sequence, outcome, is_first, case_key, version, safetyreportid, digest, enqueued_ms, event_ms, receivedate, receiptdate, transmissiondate, serious, seriousness, age_years, age_whole_years, sex, weight_kg, qualification, country, sender, company_number, drug_count, reaction_count, anomaly_score, anomaly_level, anomaly_reasons, warnings) VALUES (?, …)
+INSERT INTO [#stage_report] (sequence, outcome, is_first, case_key, version, safetyreportid, digest, enqueued_ms, event_ms, receivedate, receiptdate, transmissiondate, serious, seriousness, age_years, age_whole_years, sex, weight_kg, qualification, country, sender, company_number, drug_count, reaction_count, anomaly_score, anomaly_level, anomaly_reasons, warnings, unknown_fields) VALUES (?, …)
 GO
 
-INSERT INTO alert (alert_id, kind, status, drug_id, reaction_id, case_key, version, score, reasons, opened_at_ms, since_ms, last_alarm_end_ms, width_ms, window_start_ms, cases, expected, spread, z, p, widths, published_cases, revision, closed_at_ms) VALUES (?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)
+INSERT INTO alert (alert_id, kind, status, drug_id, reaction_id, case_key, version, score, reasons, opened_at_ms, since_ms, last_alarm_end_ms, width_ms, window_start_ms, cases, expected, spread, z, p, widths, published_cases, revision, closed_at_ms, expectation, observed) VALUES (?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)
 GO
 
-INSERT INTO alert (alert_id, kind, status, drug_id, reaction_id, case_key, version, score, reasons, opened_at_ms, since_ms, last_alarm_end_ms, width_ms, window_start_ms, cases, expected, spread, z, p, widths, published_cases, revision, closed_at_ms) VALUES (?, ?, ?, NULL, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO alert (alert_id, kind, status, drug_id, reaction_id, case_key, version, score, reasons, opened_at_ms, since_ms, last_alarm_end_ms, width_ms, window_start_ms, cases, expected, spread, z, p, widths, published_cases, revision, closed_at_ms, expectation, observed) VALUES (?, ?, ?, NULL, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)
 GO
 
 INSERT INTO alert_case (alert_id, case_key) VALUES (?, …)
@@ -184,7 +202,7 @@ GO
 INSERT INTO report_reaction (receipt_id, sequence, ordinal, reaction_id, outcome) SELECT ? AS receipt_id, [#stage_reaction].sequence, [#stage_reaction].ordinal, [#stage_reaction].reaction_id, [#stage_reaction].outcome FROM [#stage_report] JOIN [#stage_reaction] ON [#stage_reaction].sequence = [#stage_report].sequence WHERE [#stage_report].outcome = ?
 GO
 
-INSERT INTO safety_report (sequence, case_key, version, safetyreportid, digest, enqueued_ms, event_ms, receivedate, receiptdate, transmissiondate, serious, seriousness, age_years, age_whole_years, sex, weight_kg, qualification, country, sender, company_number, drug_count, reaction_count, anomaly_score, anomaly_level, anomaly_reasons, warnings, receipt_id, model_version, suite_version, stored_at) SELECT s.sequence, s.case_key, s.version, s.safetyreportid, s.digest, s.enqueued_ms, s.event_ms, s.receivedate, s.receiptdate, s.transmissiondate, s.serious, s.seriousness, s.age_years, s.age_whole_years, s.sex, s.weight_kg, s.qualification, s.country, s.sender, s.company_number, s.drug_count, s.reaction_count, s.anomaly_score, s.anomaly_level, s.anomaly_reasons, s.warnings, s.receipt_id, s.model_version, s.suite_version, s.stored_at FROM (SELECT [#stage_report].sequence AS sequence, [#stage_report].case_key AS case_key, [#stage_report].version AS version, [#stage_report].safetyreportid AS safetyreportid, [#stage_report].digest AS digest, [#stage_report].enqueued_ms AS enqueued_ms, [#stage_report].event_ms AS event_ms, [#stage_report].receivedate AS receivedate, [#stage_report].receiptdate AS receiptdate, [#stage_report].transmissiondate AS transmissiondate, [#stage_report].serious AS serious, [#stage_report].seriousness AS seriousness, [#stage_report].age_years AS age_years, [#stage_report].age_whole_years AS age_whole_years, [#stage_report].sex AS sex, [#stage_report].weight_kg AS weight_kg, [#stage_report].qualification AS qualification, [#stage_report].country AS country, [#stage_report].sender AS sender, [#stage_report].company_number AS company_number, [#stage_report].drug_count AS drug_count, [#stage_report].reaction_count AS reaction_count, [#stage_report].anomaly_score AS anomaly_score, [#stage_report].anomaly_level AS anomaly_level, [#stage_report].anomaly_reasons AS anomaly_reasons, [#stage_report].warnings AS warnings, ? AS receipt_id, NULL AS model_version, ? AS suite_version, ? AS stored_at FROM [#stage_report] WHERE [#stage_report].is_first = 1) AS s WHERE NOT (EXISTS (SELECT * FROM safety_report WHERE safety_report.case_key = s.case_key AND safety_report.version = s.version))
+INSERT INTO safety_report (sequence, case_key, version, safetyreportid, digest, enqueued_ms, event_ms, receivedate, receiptdate, transmissiondate, serious, seriousness, age_years, age_whole_years, sex, weight_kg, qualification, country, sender, company_number, drug_count, reaction_count, anomaly_score, anomaly_level, anomaly_reasons, warnings, unknown_fields, receipt_id, model_version, suite_version, stored_at) SELECT s.sequence, s.case_key, s.version, s.safetyreportid, s.digest, s.enqueued_ms, s.event_ms, s.receivedate, s.receiptdate, s.transmissiondate, s.serious, s.seriousness, s.age_years, s.age_whole_years, s.sex, s.weight_kg, s.qualification, s.country, s.sender, s.company_number, s.drug_count, s.reaction_count, s.anomaly_score, s.anomaly_level, s.anomaly_reasons, s.warnings, s.unknown_fields, s.receipt_id, s.model_version, s.suite_version, s.stored_at FROM (SELECT [#stage_report].sequence AS sequence, [#stage_report].case_key AS case_key, [#stage_report].version AS version, [#stage_report].safetyreportid AS safetyreportid, [#stage_report].digest AS digest, [#stage_report].enqueued_ms AS enqueued_ms, [#stage_report].event_ms AS event_ms, [#stage_report].receivedate AS receivedate, [#stage_report].receiptdate AS receiptdate, [#stage_report].transmissiondate AS transmissiondate, [#stage_report].serious AS serious, [#stage_report].seriousness AS seriousness, [#stage_report].age_years AS age_years, [#stage_report].age_whole_years AS age_whole_years, [#stage_report].sex AS sex, [#stage_report].weight_kg AS weight_kg, [#stage_report].qualification AS qualification, [#stage_report].country AS country, [#stage_report].sender AS sender, [#stage_report].company_number AS company_number, [#stage_report].drug_count AS drug_count, [#stage_report].reaction_count AS reaction_count, [#stage_report].anomaly_score AS anomaly_score, [#stage_report].anomaly_level AS anomaly_level, [#stage_report].anomaly_reasons AS anomaly_reasons, [#stage_report].warnings AS warnings, [#stage_report].unknown_fields AS unknown_fields, ? AS receipt_id, NULL AS model_version, ? AS suite_version, ? AS stored_at FROM [#stage_report] WHERE [#stage_report].is_first = 1) AS s WHERE NOT (EXISTS (SELECT * FROM safety_report WHERE safety_report.case_key = s.case_key AND safety_report.version = s.version))
 GO
 
 INSERT INTO spike (width_ms, window_start_ms, drug_id, reaction_id, cases, expected, spread, z, p, stage, rules, rules_version, found_at) VALUES (?, …)
@@ -217,16 +235,40 @@ GO
 SELECT @@TRANCOUNT
 GO
 
+SELECT DISTINCT ingest_task.hub FROM ingest_task WHERE ingest_task.partition_id = ? AND ingest_task.folded_at IS NULL ORDER BY ingest_task.hub
+GO
+
+SELECT DISTINCT quarantined_report.hub, quarantined_report.generation FROM quarantined_report ORDER BY quarantined_report.hub, quarantined_report.generation
+GO
+
+SELECT DISTINCT quarantined_report.reasons FROM quarantined_report
+GO
+
 SELECT TOP 1 [#stage_drug_name].drug_id FROM [#stage_drug_name] JOIN drug ON drug.drug_id = [#stage_drug_name].drug_id WHERE drug.name != [#stage_drug_name].name
 GO
 
 SELECT TOP 1 [#stage_reaction_name].reaction_id FROM [#stage_reaction_name] JOIN reaction ON reaction.reaction_id = [#stage_reaction_name].reaction_id WHERE reaction.name != [#stage_reaction_name].name
 GO
 
-SELECT TOP 10 quarantined_report.stored_at, quarantined_report.hub, quarantined_report.partition_id, quarantined_report.sequence, DATALENGTH(quarantined_report.body) AS size, quarantined_report.reasons, quarantined_report.path, quarantined_report.suite_version, quarantined_report.state FROM quarantined_report ORDER BY quarantined_report.stored_at DESC, quarantined_report.hub, quarantined_report.partition_id, quarantined_report.sequence DESC
+SELECT TOP 1 quarantined_report.generation FROM quarantined_report WHERE quarantined_report.hub = ? AND quarantined_report.state = ?
+GO
+
+SELECT TOP 1 quarantined_report.stored_at, quarantined_report.hub, quarantined_report.generation, quarantined_report.partition_id, quarantined_report.sequence, DATALENGTH(quarantined_report.body) AS size, quarantined_report.reasons, quarantined_report.path, quarantined_report.suite_version, quarantined_report.state, quarantined_report.changed_at, quarantined_report.changed_by FROM quarantined_report WHERE quarantined_report.hub = ? AND quarantined_report.generation = ? AND quarantined_report.partition_id = ? AND quarantined_report.sequence IN (?) ORDER BY quarantined_report.stored_at DESC, quarantined_report.hub, quarantined_report.generation DESC, quarantined_report.partition_id, quarantined_report.sequence DESC
+GO
+
+SELECT TOP 10 quarantined_report.stored_at, quarantined_report.hub, quarantined_report.generation, quarantined_report.partition_id, quarantined_report.sequence, DATALENGTH(quarantined_report.body) AS size, quarantined_report.reasons, quarantined_report.path, quarantined_report.suite_version, quarantined_report.state, quarantined_report.changed_at, quarantined_report.changed_by FROM quarantined_report ORDER BY quarantined_report.stored_at DESC, quarantined_report.hub, quarantined_report.generation DESC, quarantined_report.partition_id, quarantined_report.sequence DESC
 GO
 
 SELECT TOP 3 alert_outbox.outbox_id, alert_outbox.alert_id, alert_outbox.revision, alert_outbox.body FROM alert_outbox WHERE alert_outbox.sent_at IS NULL ORDER BY alert_outbox.created_ms, alert_outbox.alert_id, alert_outbox.revision
+GO
+
+SELECT TOP 5 quarantined_report.partition_id, quarantined_report.sequence, quarantined_report.enqueued_ms, quarantined_report.body FROM quarantined_report WHERE quarantined_report.hub = ? AND quarantined_report.state = ? AND quarantined_report.generation = ? ORDER BY quarantined_report.generation, quarantined_report.partition_id, quarantined_report.sequence
+GO
+
+SELECT TOP 5 quarantined_report.stored_at, quarantined_report.hub, quarantined_report.generation, quarantined_report.partition_id, quarantined_report.sequence, DATALENGTH(quarantined_report.body) AS size, quarantined_report.reasons, quarantined_report.path, quarantined_report.suite_version, quarantined_report.state, quarantined_report.changed_at, quarantined_report.changed_by FROM quarantined_report WHERE quarantined_report.state IN (?) AND quarantined_report.hub IN (?) AND (quarantined_report.partition_id = ? AND quarantined_report.sequence IN (?) OR quarantined_report.partition_id = ? AND quarantined_report.sequence IN (?) AND quarantined_report.generation = ?) AND quarantined_report.stored_at >= ? AND quarantined_report.stored_at < ? AND quarantined_report.reasons IN (?) ORDER BY quarantined_report.stored_at DESC, quarantined_report.hub, quarantined_report.generation DESC, quarantined_report.partition_id, quarantined_report.sequence DESC
+GO
+
+SELECT TOP 500 quarantined_report.generation, DATALENGTH(quarantined_report.body) AS size FROM quarantined_report WHERE quarantined_report.hub = ? AND quarantined_report.state = ? ORDER BY quarantined_report.generation, quarantined_report.partition_id, quarantined_report.sequence
 GO
 
 SELECT [#stage_candidate].ordinal, [#stage_candidate].window_start_ms, [#stage_candidate].drug_id, [#stage_candidate].reaction_id, [#stage_candidate].cases, [#stage_candidate].touched FROM [#stage_candidate] WHERE [#stage_candidate].width_ms = ? ORDER BY [#stage_candidate].ordinal
@@ -238,7 +280,7 @@ GO
 SELECT [#stage_report].sequence, [#stage_report].outcome FROM [#stage_report]
 GO
 
-SELECT alert.alert_id, alert.kind, alert.status, alert.drug_id, alert.reaction_id, alert.case_key, alert.version, alert.score, alert.reasons, alert.opened_at_ms, alert.since_ms, alert.last_alarm_end_ms, alert.width_ms, alert.window_start_ms, alert.cases, alert.expected, alert.spread, alert.z, alert.p, alert.widths, alert.published_cases, alert.revision, alert.closed_at_ms, drug.name AS drug, reaction.name AS reaction FROM alert LEFT OUTER JOIN drug ON drug.drug_id = alert.drug_id LEFT OUTER JOIN reaction ON reaction.reaction_id = alert.reaction_id WHERE alert.status = ? ORDER BY alert.alert_id
+SELECT alert.alert_id, alert.kind, alert.status, alert.drug_id, alert.reaction_id, alert.case_key, alert.version, alert.score, alert.reasons, alert.opened_at_ms, alert.since_ms, alert.last_alarm_end_ms, alert.width_ms, alert.window_start_ms, alert.cases, alert.expected, alert.spread, alert.z, alert.p, alert.widths, alert.published_cases, alert.revision, alert.closed_at_ms, alert.expectation, alert.observed, drug.name AS drug, reaction.name AS reaction FROM alert LEFT OUTER JOIN drug ON drug.drug_id = alert.drug_id LEFT OUTER JOIN reaction ON reaction.reaction_id = alert.reaction_id WHERE alert.status = ? ORDER BY alert.alert_id
 GO
 
 SELECT alert_case.alert_id, alert_case.case_key FROM alert_case WHERE alert_case.alert_id IN (?)
@@ -298,13 +340,28 @@ GO
 SELECT count(*) AS count_1 FROM ingest_task WHERE ingest_task.hub = ? AND ingest_task.folded_at IS NULL
 GO
 
-SELECT count(*) AS count_1 FROM quarantined_report JOIN ingest_task ON ingest_task.receipt_id = quarantined_report.receipt_id
+SELECT count(*) AS count_1 FROM quarantined_report JOIN ingest_task ON ingest_task.receipt_id = quarantined_report.receipt_id WHERE ingest_task.hub = ? AND quarantined_report.state != ?
 GO
 
-SELECT count(*) AS count_1 FROM quarantined_report JOIN ingest_task ON ingest_task.receipt_id = quarantined_report.receipt_id WHERE ingest_task.hub = ?
+SELECT count(*) AS count_1 FROM quarantined_report JOIN ingest_task ON ingest_task.receipt_id = quarantined_report.receipt_id WHERE ingest_task.hub = ? AND quarantined_report.state = ?
 GO
 
-SELECT count(*) AS count_1 FROM quarantined_report WHERE quarantined_report.stored_at < ? AND quarantined_report.state != ? AND (EXISTS (SELECT * FROM ingest_task WHERE ingest_task.receipt_id = quarantined_report.receipt_id AND ingest_task.folded_at IS NOT NULL))
+SELECT count(*) AS count_1 FROM quarantined_report JOIN ingest_task ON ingest_task.receipt_id = quarantined_report.receipt_id WHERE quarantined_report.state != ?
+GO
+
+SELECT count(*) AS count_1 FROM quarantined_report JOIN ingest_task ON ingest_task.receipt_id = quarantined_report.receipt_id WHERE quarantined_report.state = ?
+GO
+
+SELECT count(*) AS count_1 FROM quarantined_report WHERE 0 = 1
+GO
+
+SELECT count(*) AS count_1 FROM quarantined_report WHERE quarantined_report.hub = ? AND quarantined_report.state = ?
+GO
+
+SELECT count(*) AS count_1 FROM quarantined_report WHERE quarantined_report.state IN (?) AND quarantined_report.hub IN (?) AND (quarantined_report.partition_id = ? AND quarantined_report.sequence IN (?) OR quarantined_report.partition_id = ? AND quarantined_report.sequence IN (?) AND quarantined_report.generation = ?) AND quarantined_report.stored_at >= ? AND quarantined_report.stored_at < ? AND quarantined_report.reasons IN (?)
+GO
+
+SELECT count(*) AS count_1 FROM quarantined_report WHERE quarantined_report.stored_at < ? AND quarantined_report.state = ? AND (EXISTS (SELECT * FROM ingest_task WHERE ingest_task.receipt_id = quarantined_report.receipt_id AND ingest_task.folded_at IS NOT NULL))
 GO
 
 SELECT count(*) AS count_1 FROM safety_report JOIN ingest_task ON ingest_task.receipt_id = safety_report.receipt_id
@@ -346,6 +403,9 @@ GO
 SELECT hub_position.partition_id, hub_position.next_sequence FROM hub_position WHERE hub_position.hub = ? AND hub_position.generation = ?
 GO
 
+SELECT ingest_task.generation, ingest_task.written_at, safety_report.sequence FROM ingest_task JOIN safety_report ON safety_report.receipt_id = ingest_task.receipt_id WHERE ingest_task.hub = ? AND ingest_task.partition_id = ? AND ingest_task.written_at >= ?
+GO
+
 SELECT max([#prune_message].at) AS max_1 FROM [#prune_message]
 GO
 
@@ -367,10 +427,22 @@ GO
 SELECT min(window_total.window_start_ms) AS min_1 FROM window_total WHERE window_total.width_ms = ? AND window_total.drug_id = ? AND window_total.reaction_id = ?
 GO
 
-SELECT quarantined_report.reasons, count(*) AS n FROM quarantined_report JOIN ingest_task ON ingest_task.receipt_id = quarantined_report.receipt_id GROUP BY quarantined_report.reasons
+SELECT quarantined_report.body FROM quarantined_report WHERE quarantined_report.hub = ? AND quarantined_report.generation = ? AND quarantined_report.partition_id = ? AND quarantined_report.sequence IN (?) AND quarantined_report.state IN (?, …)
 GO
 
-SELECT quarantined_report.reasons, count(*) AS n FROM quarantined_report JOIN ingest_task ON ingest_task.receipt_id = quarantined_report.receipt_id WHERE ingest_task.hub = ? GROUP BY quarantined_report.reasons
+SELECT quarantined_report.generation, quarantined_report.partition_id, quarantined_report.sequence, quarantined_report.changed_at FROM quarantined_report WHERE quarantined_report.hub = ? AND quarantined_report.state = ? AND quarantined_report.changed_at >= ?
+GO
+
+SELECT quarantined_report.hub, quarantined_report.generation, quarantined_report.partition_id, quarantined_report.sequence, quarantined_report.state FROM quarantined_report WHERE quarantined_report.state IN (?) AND quarantined_report.hub IN (?) AND (quarantined_report.partition_id = ? AND quarantined_report.sequence IN (?) OR quarantined_report.partition_id = ? AND quarantined_report.sequence IN (?) AND quarantined_report.generation = ?) AND quarantined_report.stored_at >= ? AND quarantined_report.stored_at < ? AND quarantined_report.reasons IN (?)
+GO
+
+SELECT quarantined_report.hub, quarantined_report.generation, quarantined_report.partition_id, quarantined_report.sequence, quarantined_report.state, quarantined_report.reasons, quarantined_report.path, quarantined_report.changed_at FROM quarantined_report WHERE quarantined_report.hub = ? AND quarantined_report.generation = ? AND quarantined_report.partition_id = ? AND quarantined_report.sequence IN (?, …)
+GO
+
+SELECT quarantined_report.reasons, count(*) AS n FROM quarantined_report JOIN ingest_task ON ingest_task.receipt_id = quarantined_report.receipt_id WHERE ingest_task.hub = ? AND quarantined_report.state != ? GROUP BY quarantined_report.reasons
+GO
+
+SELECT quarantined_report.reasons, count(*) AS n FROM quarantined_report JOIN ingest_task ON ingest_task.receipt_id = quarantined_report.receipt_id WHERE quarantined_report.state != ? GROUP BY quarantined_report.reasons
 GO
 
 SELECT reaction.reaction_id, reaction.name FROM reaction WHERE reaction.reaction_id IN (?)
@@ -412,13 +484,13 @@ GO
 UPDATE [#stage_report] SET outcome=(SELECT CASE WHEN (safety_report.receipt_id = ? AND safety_report.sequence = [#stage_report].sequence) THEN ? WHEN (safety_report.digest = [#stage_report].digest) THEN ? ELSE ? END AS anon_1 FROM safety_report WHERE safety_report.case_key = [#stage_report].case_key AND safety_report.version = [#stage_report].version)
 GO
 
-UPDATE alert SET kind=?, status=?, drug_id=?, reaction_id=?, case_key=NULL, version=NULL, score=NULL, reasons=NULL, opened_at_ms=?, since_ms=?, last_alarm_end_ms=?, width_ms=?, window_start_ms=?, cases=?, expected=?, spread=?, z=?, p=?, widths=?, published_cases=?, revision=?, closed_at_ms=? WHERE alert.alert_id = ?
+UPDATE alert SET kind=?, status=?, drug_id=?, reaction_id=?, case_key=NULL, version=NULL, score=NULL, reasons=NULL, opened_at_ms=?, since_ms=?, last_alarm_end_ms=?, width_ms=?, window_start_ms=?, cases=?, expected=?, spread=?, z=?, p=?, widths=?, published_cases=?, revision=?, closed_at_ms=?, expectation=NULL, observed=NULL WHERE alert.alert_id = ?
 GO
 
-UPDATE alert SET kind=?, status=?, drug_id=?, reaction_id=?, case_key=NULL, version=NULL, score=NULL, reasons=NULL, opened_at_ms=?, since_ms=?, last_alarm_end_ms=?, width_ms=?, window_start_ms=?, cases=?, expected=?, spread=?, z=?, p=?, widths=?, published_cases=?, revision=?, closed_at_ms=NULL WHERE alert.alert_id = ?
+UPDATE alert SET kind=?, status=?, drug_id=?, reaction_id=?, case_key=NULL, version=NULL, score=NULL, reasons=NULL, opened_at_ms=?, since_ms=?, last_alarm_end_ms=?, width_ms=?, window_start_ms=?, cases=?, expected=?, spread=?, z=?, p=?, widths=?, published_cases=?, revision=?, closed_at_ms=NULL, expectation=NULL, observed=NULL WHERE alert.alert_id = ?
 GO
 
-UPDATE alert SET kind=?, status=?, drug_id=NULL, reaction_id=NULL, case_key=?, version=?, score=?, reasons=?, opened_at_ms=?, since_ms=?, last_alarm_end_ms=?, width_ms=?, window_start_ms=?, cases=?, expected=?, spread=?, z=?, p=?, widths=?, published_cases=?, revision=?, closed_at_ms=? WHERE alert.alert_id = ?
+UPDATE alert SET kind=?, status=?, drug_id=NULL, reaction_id=NULL, case_key=?, version=?, score=?, reasons=?, opened_at_ms=?, since_ms=?, last_alarm_end_ms=?, width_ms=?, window_start_ms=?, cases=?, expected=?, spread=?, z=?, p=?, widths=?, published_cases=?, revision=?, closed_at_ms=?, expectation=NULL, observed=NULL WHERE alert.alert_id = ?
 GO
 
 UPDATE alert_outbox SET sent_at=? WHERE alert_outbox.outbox_id IN (?, …) AND alert_outbox.sent_at IS NULL
@@ -430,6 +502,9 @@ GO
 UPDATE hub_position SET epoch=? WHERE hub_position.hub = ?
 GO
 
+UPDATE hub_position SET event_ms=? WHERE hub_position.hub = ? AND hub_position.generation = ? AND hub_position.partition_id = ? AND (hub_position.event_ms IS NULL OR hub_position.event_ms < ?)
+GO
+
 UPDATE hub_position SET next_sequence=?, enqueued_ms=?, event_ms=CASE WHEN (coalesce(hub_position.event_ms, ?) > ?) THEN hub_position.event_ms ELSE ? END WHERE hub_position.hub = ? AND hub_position.generation = ? AND hub_position.partition_id = ? AND hub_position.epoch = ? AND hub_position.next_sequence = ?
 GO
 
@@ -439,7 +514,19 @@ GO
 UPDATE ingest_task SET folded_at=? WHERE ingest_task.receipt_id IN (SELECT [#stage_receipt].receipt_id FROM [#stage_receipt])
 GO
 
-UPDATE quarantined_report SET body=?, state=? WHERE (EXISTS (SELECT * FROM [#prune_refused] WHERE quarantined_report.hub = [#prune_refused].hub AND quarantined_report.generation = [#prune_refused].generation AND quarantined_report.partition_id = [#prune_refused].partition_id AND quarantined_report.sequence = [#prune_refused].sequence)) AND quarantined_report.state != ?
+UPDATE quarantined_report SET body=?, state=? WHERE (EXISTS (SELECT * FROM [#prune_refused] WHERE quarantined_report.hub = [#prune_refused].hub AND quarantined_report.generation = [#prune_refused].generation AND quarantined_report.partition_id = [#prune_refused].partition_id AND quarantined_report.sequence = [#prune_refused].sequence)) AND quarantined_report.state = ?
+GO
+
+UPDATE quarantined_report SET body=?, state=?, changed_at=? WHERE (EXISTS (SELECT * FROM [#replay_done] WHERE quarantined_report.hub = [#replay_done].hub AND quarantined_report.generation = [#replay_done].generation AND quarantined_report.partition_id = [#replay_done].partition_id AND quarantined_report.sequence = [#replay_done].sequence)) AND quarantined_report.state = ?
+GO
+
+UPDATE quarantined_report SET body=?, state=?, changed_at=?, changed_by=? WHERE quarantined_report.hub = ? AND quarantined_report.generation = ? AND quarantined_report.partition_id = ? AND quarantined_report.sequence IN (?, …) AND quarantined_report.state = ?
+GO
+
+UPDATE quarantined_report SET reasons=(SELECT [#replay_kept].reasons FROM [#replay_kept] WHERE quarantined_report.hub = [#replay_kept].hub AND quarantined_report.generation = [#replay_kept].generation AND quarantined_report.partition_id = [#replay_kept].partition_id AND quarantined_report.sequence = [#replay_kept].sequence), path=(SELECT [#replay_kept].path FROM [#replay_kept] WHERE quarantined_report.hub = [#replay_kept].hub AND quarantined_report.generation = [#replay_kept].generation AND quarantined_report.partition_id = [#replay_kept].partition_id AND quarantined_report.sequence = [#replay_kept].sequence), suite_version=?, state=?, changed_at=? WHERE (EXISTS (SELECT * FROM [#replay_kept] WHERE quarantined_report.hub = [#replay_kept].hub AND quarantined_report.generation = [#replay_kept].generation AND quarantined_report.partition_id = [#replay_kept].partition_id AND quarantined_report.sequence = [#replay_kept].sequence)) AND quarantined_report.state = ?
+GO
+
+UPDATE quarantined_report SET state=?, changed_at=?, changed_by=? WHERE quarantined_report.hub = ? AND quarantined_report.generation = ? AND quarantined_report.partition_id = ? AND quarantined_report.sequence IN (?, …) AND quarantined_report.state = ?
 GO
 
 UPDATE reaction_window SET cases=(reaction_window.cases + s.cases) FROM reaction_window, (SELECT [#fold_delta].width_ms AS width_ms, [#fold_delta].window_start_ms AS window_start_ms, [#fold_delta].drug_id AS drug_id, [#fold_delta].reaction_id AS reaction_id, [#fold_delta].cases AS cases FROM [#fold_delta] WHERE [#fold_delta].cases != ?) AS s WHERE reaction_window.width_ms = s.width_ms AND reaction_window.window_start_ms = s.window_start_ms AND reaction_window.drug_id = s.drug_id AND reaction_window.reaction_id = s.reaction_id

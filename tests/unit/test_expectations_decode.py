@@ -315,7 +315,7 @@ def test_digest_sees_the_order_of_drugs():
 def test_a_drug_is_its_substance_else_the_only_one_openfda_found_else_its_product(fields, name):
     report = read(with_drug(medicinalproduct=" Brand\t200 ", **fields))
     assert report.drugs[0].name == name
-    assert report.drugs[0].product == "Brand\t200"
+    assert report.drugs[0].product == "Brand 200"
     assert report.unreadable == ()
 
 
@@ -351,6 +351,35 @@ def test_control_characters_become_white_space_and_are_noted():
     report = read(with_patient(reaction=[{"reactionmeddrapt": "Nau\0sea\x7f"}], drug=[]))
     assert report.reactions[0].term == "NAU SEA"
     assert report.altered == ("$.patient.reaction[0].reactionmeddrapt",)
+
+
+@pytest.mark.parametrize("breaks", ["\r\n", "\t", "\n \u2028", "\x85", "\x1c"])
+def test_line_breaks_in_any_text_become_a_space(breaks):
+    report = decoded(example(companynumb=f"US-{breaks}7", sender={"senderorganization": f"A{breaks}B"}))
+    assert report.company_number.split() == ["US-", "7"]
+    assert report.company_number.isprintable()
+    assert report.sender.isprintable()
+    assert report.altered == ()
+
+
+@pytest.mark.parametrize("mark", ["\u200b", "\ufeff", "\xad", "\u202e", "\u2066"])
+def test_a_name_with_invisible_characters_is_the_name_it_looks_like(mark):
+    report = read(with_drug(medicinalproduct=f"{mark}Ibu{mark}profen"))
+    assert report.drugs[0].name == "IBUPROFEN"
+    assert report.altered == ("$.patient.drug[0].medicinalproduct",)
+
+
+def test_a_name_is_one_name_however_its_letters_are_composed():
+    composed, apart = (read(with_drug(medicinalproduct=name)) for name in ("CAF\xc9", "CAFE\u0301"))
+    assert composed.drugs[0].name == apart.drugs[0].name == "CAF\xc9"
+
+
+@pytest.mark.parametrize("name", ["drug", "reaction"])
+def test_a_list_longer_than_any_real_one_is_rejected_before_it_is_read(name):
+    assert decoded(with_patient(**{name: [{}] * 20_001})) == Rejection(
+        Reason[f"TOO_MANY_{name.upper()}S"], f"$.patient.{name}"
+    )
+    assert isinstance(decoded(with_patient(**{name: [{}] * 20_000})), Report)
 
 
 def test_a_name_of_control_characters_only_is_absent():

@@ -47,9 +47,10 @@ _EXPLAINED = (
 
 
 def upgrade() -> None:
-    """Add the columns, and say what others mean now."""
+    """Add the columns and an index, and say what other columns mean now."""
     for table, column in _ADDED:
         op.add_column(table, column)
+    op.create_index(op.f("ix_quarantined_report_hub_state"), "quarantined_report", ["hub", "state"])
     for table, name, comment in _EXPLAINED:
         _explain(table, name, comment)
 
