@@ -5,8 +5,20 @@ candidate depends on its own numbers and the settings alone (`close_verdict` als
 """
 
 from models.spikes.counts import CandidateCounts
+from models.spikes.judgement import Judgement, judge
 from models.spikes.rules import Evaluation, zscore
-from models.spikes.settings import SpikeRules
+from models.spikes.settings import DetectionRules, Season, SpikeRules
 from models.spikes.verdict import close_verdict, open_verdict
 
-__all__ = ["CandidateCounts", "Evaluation", "SpikeRules", "close_verdict", "open_verdict", "zscore"]
+__all__ = [
+    "CandidateCounts",
+    "DetectionRules",
+    "Evaluation",
+    "Judgement",
+    "Season",
+    "SpikeRules",
+    "close_verdict",
+    "judge",
+    "open_verdict",
+    "zscore",
+]

@@ -9,10 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc
 
+from models.spikes.context import (
+    independence_rate,
+    masked_sum,
+    shared_variation,
+    since_first_report,
+    warm,
+    windows_back,
+)
 from models.spikes.counts import CandidateCounts
 from models.spikes.settings import SpikeRules
+from models.spikes.tail import anscombe, upper_tail
 
 __all__ = ["Evaluation", "zscore"]
 
@@ -59,57 +67,25 @@ def zscore(counts: CandidateCounts, rules: SpikeRules) -> Evaluation:
     tail is too small for few cases and for phi > 1. p is right there, as far as the baseline shows phi: where reports
     cluster more than it shows, p is too small as well.
     """
-    guarded = _windows_back(counts) <= rules.guard_windows
-    usable = counts.usable & _since_first_report(counts) & ~guarded[None, :]
+    guarded = windows_back(counts) <= rules.guard_windows
+    usable = counts.usable & since_first_report(counts) & ~guarded[None, :]
     n = usable.sum(axis=1).astype(np.float64)
     windows = np.maximum(n, 1.0)
-    mean = _masked_sum(counts.history, usable) / windows
+    mean = masked_sum(counts.history, usable) / windows
     weight = n + rules.prior_windows
-    expected = (mean * n + rules.prior_windows * _independence_rate(counts, usable, windows)) / weight
+    expected = (mean * n + rules.prior_windows * independence_rate(counts, usable, windows)) / weight
     held_against = np.maximum(expected, rules.expected_floor)
     own = _dispersion(counts, usable, mean, n, rules) * held_against
-    shared = held_against + _shared_variation(counts, usable, windows) * held_against**2
+    shared = held_against + shared_variation(counts, usable, windows) * held_against**2
     variance = np.maximum(own, shared) * (1.0 + 1.0 / weight)
     spread = np.sqrt(variance)
-    z = 1.5 * (held_against / spread) * (np.cbrt(counts.cases / held_against) ** 2 - 1.0)
     return Evaluation(
         expected=expected,
         spread=spread,
-        z=z,
-        p=_upper_tail(counts.cases, held_against, variance),
-        warm=_warm(counts, n, rules),
+        z=anscombe(counts.cases, held_against, spread),
+        p=upper_tail(counts.cases, held_against, variance),
+        warm=warm(counts, n, rules.warmup_windows),
     )
-
-
-def _windows_back(counts: CandidateCounts) -> npt.NDArray[np.int64]:
-    """(B,) how many windows before the candidate's own each column lies."""
-    return np.arange(counts.history.shape[1], 0, -1, dtype=np.int64)
-
-
-def _since_first_report(counts: CandidateCounts) -> Bools:
-    return _windows_back(counts)[None, :] <= counts.drug_age_windows[:, None]
-
-
-def _warm(counts: CandidateCounts, n: Floats, rules: SpikeRules) -> Bools:
-    """The system's age is that of its oldest window in sight, alarmed or not: a long spike must not end warm-up.
-
-    A pair alarmed in its whole baseline is not judged: there is nothing left to hold it against.
-    """
-    seen = counts.usable | (counts.total_history > 0)
-    system_age = np.where(seen, _windows_back(counts)[None, :], 0).max(axis=1, initial=0)
-    old_enough = np.minimum(system_age, counts.drug_age_windows) >= rules.warmup_windows
-    warm: Bools = old_enough & (n > 0)
-    return warm
-
-
-def _independence_rate(counts: CandidateCounts, usable: Bools, windows: Floats) -> Floats:
-    """(n,) cases a window would hold if reactions fell on drugs by chance."""
-    drug_rate = _masked_sum(counts.drug_history, usable) / windows
-    reactions = _masked_sum(counts.reaction_history, usable)
-    total = _masked_sum(counts.total_history, usable)
-    share = np.divide(reactions, total, out=np.zeros_like(total), where=total > 0)
-    rate: Floats = drug_rate * share
-    return rate
 
 
 def _dispersion(counts: CandidateCounts, usable: Bools, mean: Floats, n: Floats, rules: SpikeRules) -> Floats:
@@ -119,28 +95,8 @@ def _dispersion(counts: CandidateCounts, usable: Bools, mean: Floats, n: Floats,
     of a frequent pair. So a baseline with hardly a case in it is not taken for proof of phi = 1.
     """
     freedom = np.maximum(n - 1.0, 0.0)
-    squares = _masked_sum((counts.history - mean[:, None]) ** 2, usable)
+    squares = masked_sum((counts.history - mean[:, None]) ** 2, usable)
     pearson = np.divide(squares, mean * np.maximum(freedom, 1.0), out=np.zeros_like(squares), where=mean > 0)
     known = freedom * 2.0 * mean / (1.0 + 2.0 * mean)
     prior = rules.dispersion_windows
     return np.maximum((prior * rules.dispersion_prior + known * pearson) / (prior + known), 1.0)
-
-
-def _shared_variation(counts: CandidateCounts, usable: Bools, windows: Floats) -> Floats:
-    """(n,) what makes all pairs rise and fall together (a sender's pauses, weekends), as a squared share."""
-    mean = _masked_sum(counts.total_history, usable) / windows
-    squares = _masked_sum((counts.total_history - mean[:, None]) ** 2, usable)
-    excess = squares / np.maximum(windows - 1.0, 1.0) - mean
-    return np.divide(np.maximum(excess, 0.0), mean**2, out=np.zeros_like(mean), where=mean > 0)
-
-
-def _upper_tail(cases: npt.NDArray[np.int64], mean: Floats, variance: Floats) -> Floats:
-    """P(X >= cases) of a negative binomial, by its incomplete beta function; variance must exceed mean."""
-    size = mean**2 / (variance - mean)
-    tail = np.asarray(betainc(np.maximum(cases, 1), size, mean / (mean + size)), dtype=np.float64)
-    return np.where(cases > 0, tail, 1.0)
-
-
-def _masked_sum(values: npt.NDArray[np.int64] | Floats, mask: Bools) -> Floats:
-    sums: Floats = np.where(mask, values, 0).sum(axis=1, dtype=np.float64)
-    return sums

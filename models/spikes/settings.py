@@ -12,10 +12,16 @@ import json
 import math
 from dataclasses import dataclass
 
-__all__ = ["RULE_REVISION", "SpikeRules"]
+__all__ = ["DETECTION_REVISION", "RULE_REVISION", "DetectionRules", "Season", "SpikeRules"]
 
 RULE_REVISION = 2
 """Raised whenever the arithmetic of `models.spikes` changes, so that equal versions mean equal verdicts."""
+
+DETECTION_REVISION = 1
+"""The same for what `DetectionRules` set."""
+
+MOST_REGRESSORS = 16
+"""The regression is written for few regressors and many series."""
 
 
 @dataclass(frozen=True)
@@ -71,3 +77,84 @@ class SpikeRules:
         """Rule revision and a short digest of the settings, as `r1-0a1b2c3d`."""
         text = json.dumps(dataclasses.asdict(self), sort_keys=True)
         return f"r{RULE_REVISION}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class Season:
+    """What comes back every `period` windows. Raises ValueError for a season that windows cannot show."""
+
+    period: float
+    """Windows until it comes back: 52 weeks, 7 days, 24 hours."""
+    harmonics: int = 1
+    """Waves of period, period / 2, ... that make it up."""
+    deviation: float = 0.5
+    """How far each wave moves the logarithm of the expectation, as a standard deviation before anything is seen."""
+
+    def __post_init__(self) -> None:
+        if self.harmonics < 1:
+            raise ValueError("a season has at least 1 harmonic")
+        if not (math.isfinite(self.period) and self.period >= 2 * self.harmonics):
+            raise ValueError("period must be at least two windows for each harmonic")
+        if not (math.isfinite(self.deviation) and self.deviation > 0):
+            raise ValueError("deviation must be a positive number")
+
+
+@dataclass(frozen=True)
+class DetectionRules:
+    """How `judge` reads counts: regression, two windows together, the drug's own total.
+
+    Raises ValueError for settings that cannot work.
+
+    Defaults were chosen by `benchmarks/spike_quality.py`, on other seeds than those it reports (docs/detection.md).
+    """
+
+    spikes: SpikeRules = SpikeRules()
+    """What all rules share: minimum count, warm-up, guard, priors, and the levels of the verdicts."""
+    seasons: tuple[Season, ...] = ()
+    """What comes back, in windows of the width that is judged. None by default: 28 windows show no year."""
+    trend_deviation: float = 0.05
+    """How far a trend moves the logarithm of the expectation over one window, times the square root of the baseline's
+    windows, as a standard deviation before anything is seen. 0 leaves the trend out."""
+    outbreak_residual: float = 2.58
+    """Past windows with a residual above this many standard deviations count for less, as in Noufaily et al. (2013)."""
+    own_weight: float = 0.2
+    """Share of the level given to the window alone; the rest goes to two windows together."""
+    own_p: float = 0.15
+    """Two windows together find nothing where the window itself has a greater p: the spike was the one before."""
+    recent_cases: int = 5
+    recent_windows: int = 4
+    """Fewer than `recent_cases` cases in `recent_windows` windows, the judged one among them, are no spike (so does
+    farringtonFlexible). It binds only where `min_cases` asks for less."""
+    launch_rate: float = 0.01
+    """In how many of a drug's windows, at most, all its reactions rise together (launch, publicity): the p of the share
+    rule has to be below the level divided by this."""
+    share_drift: float = 0.2
+    """A reaction's share among the reports of its drug changes by this much of itself without meaning anything."""
+
+    def __post_init__(self) -> None:
+        for name in ("outbreak_residual", "share_drift"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a positive number")
+        if not (math.isfinite(self.trend_deviation) and self.trend_deviation >= 0):
+            raise ValueError("trend_deviation must be 0 or more")
+        if not 0 < self.own_weight < 1:
+            raise ValueError("own_weight must lie between 0 and 1")
+        for name in ("own_p", "launch_rate"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be above 0 and at most 1")
+        if self.recent_cases < 0 or self.recent_windows < 1:
+            raise ValueError("recent_cases must be 0 or more and recent_windows at least 1")
+        if self.spikes.guard_windows < 1:
+            raise ValueError(
+                "guard_windows must be at least 1: the scan takes the window before, which must not teach it"
+            )
+        regressors = 1 + (self.trend_deviation > 0) + sum(2 * season.harmonics for season in self.seasons)
+        if regressors > MOST_REGRESSORS:
+            raise ValueError(f"trend and seasons make {regressors} regressors, more than {MOST_REGRESSORS}")
+
+    @property
+    def version(self) -> str:
+        """Rule revision and a short digest of the settings, as `d1-0a1b2c3d`."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return f"d{DETECTION_REVISION}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

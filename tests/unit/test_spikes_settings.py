@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from models.spikes import SpikeRules
+from models.spikes import DetectionRules, Season, SpikeRules
 
 
 def test_equal_settings_have_equal_versions():
@@ -42,3 +42,48 @@ def test_every_setting_changes_the_version(field):
 def test_settings_that_cannot_work_are_refused(wrong):
     with pytest.raises(ValueError, match="must"):
         SpikeRules(**wrong)
+
+
+OTHERS = {"seasons": (Season(7),), "spikes": SpikeRules(min_cases=6)}
+
+
+def test_equal_detection_settings_have_equal_versions():
+    assert DetectionRules().version == DetectionRules(spikes=SpikeRules()).version
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(DetectionRules)])
+def test_every_detection_setting_changes_the_version(field):
+    value = OTHERS[field] if field in OTHERS else getattr(DetectionRules(), field) * 2
+    assert dataclasses.replace(DetectionRules(), **{field: value}).version != DetectionRules().version
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"trend_deviation": -0.1},
+        {"trend_deviation": float("nan")},
+        {"outbreak_residual": 0.0},
+        {"own_weight": 0.0},
+        {"own_weight": 1.0},
+        {"own_p": 0.0},
+        {"own_p": 1.1},
+        {"launch_rate": 0.0},
+        {"share_drift": 0.0},
+        {"recent_cases": -1},
+        {"recent_windows": 0},
+        {"spikes": SpikeRules(guard_windows=0)},
+        {"seasons": (Season(52, 8),)},
+    ],
+)
+def test_detection_settings_that_cannot_work_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"must|more than"):
+        DetectionRules(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"period": 1.0}, {"period": float("inf")}, {"harmonics": 0}, {"period": 7.0, "harmonics": 4}, {"deviation": 0.0}],
+)
+def test_seasons_that_cannot_be_seen_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"must|at least"):
+        Season(**({"period": 52.0} | wrong))
