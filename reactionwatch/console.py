@@ -36,7 +36,8 @@ def stopping() -> Iterator[threading.Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        say("Stopping (Ctrl-C again to end at once) ...")
+        # On a thread of its own: the signal may have come in the middle of a line, and a stream is not written to twice.
+        threading.Thread(target=say, args=("Stopping (Ctrl-C again to end at once) ...",), daemon=True).start()
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -8,7 +8,11 @@ from enum import Enum
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["EARLIEST", "Address", "Position", "PositionKind", "entity_of", "parse_address", "parse_selector"]
+__all__ = ["EARLIEST", "Address", "Path", "Position", "PositionKind", "parse_address", "parse_selector", "path_of"]
+
+
+Path = tuple[str, ...]
+"""The names in an address, lower case; empty for a whole namespace."""
 
 
 class Address(NamedTuple):
@@ -18,6 +22,12 @@ class Address(NamedTuple):
     """`$cbs`, `$management` or a hub's name; lower case."""
     consumer_group: str | None = None
     partition: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """All names in it, as tokens are put for."""
+        group = () if self.consumer_group is None else ("consumergroups", self.consumer_group.lower())
+        return (self.node, *group, *(() if self.partition is None else ("partitions", self.partition)))
 
 
 class PositionKind(Enum):
@@ -68,18 +78,15 @@ def parse_address(text: str | None) -> Address | None:
     return None
 
 
-def entity_of(audience: str) -> str | None:
-    """Give the hub that a token's audience (`sb://host/HUB/...`) is about, lower case; empty for a whole namespace.
-
-    None if the audience is not an address at all.
-    """
+def path_of(address: str) -> Path | None:
+    """Give the names in `sb://host/HUB/...`, lower case and none for a whole namespace; None if it is no address."""
     try:
-        parts = urlsplit(audience)
+        parts = urlsplit(address)
     except ValueError:
         return None
     if not parts.scheme or not parts.netloc:
         return None
-    return unquote(parts.path.strip("/").split("/")[0]).lower()
+    return tuple(unquote(name).lower() for name in parts.path.split("/") if name)
 
 
 def parse_selector(expression: str) -> Position | None:

@@ -27,8 +27,8 @@ from eventhubs.amqp import (
     encode_frame,
 )
 from eventhubs.amqp.types import Buffer
+from eventhubs.hub.access import Authorisation
 from eventhubs.hub.links import OutgoingLink
-from eventhubs.hub.nodes import Authorisation
 from eventhubs.hub.service import Service
 from eventhubs.hub.session import Context, Session
 
@@ -37,6 +37,8 @@ __all__ = ["IDLE_S", "Connection"]
 MAX_FRAME_SIZE = 64 * 1024
 MAX_OUTGOING_FRAME_SIZE = 1024 * 1024
 CHANNEL_MAX = 4_999
+TURN_BYTES = 256 * 1024
+"""When links have written so much, the others wait for the next run."""
 IDLE_S = 240.0
 """A connection on which nothing was heard for so long is closed; clients are told and send heartbeats."""
 MECHANISMS = ("MSSBCBS", "ANONYMOUS")
@@ -88,16 +90,23 @@ class Connection:
             self.shut_down(Error(error.condition, str(error)))
 
     def run(self) -> bool:
-        """Give every link that wants one a turn; tell whether any wants another."""
-        links = list(self._turns)
-        self._turns.clear()
-        for link in links:
-            if not self.finished:
+        """Give the links that want one a turn, in order, until enough is written; tell whether any wants another."""
+        out, said, written = self._out, 0, 0
+        for link in list(self._turns):
+            # A link that ran may have made another one go.
+            if link in self._turns:
+                del self._turns[link]
                 link.run()
+                written += sum(map(len, out[said:]))
+                said = len(out)
+                if written >= TURN_BYTES:
+                    break
         return bool(self._turns)
 
     def tick(self) -> None:
-        """Look at the clock: send a heartbeat, or close a connection that has gone silent."""
+        """Look at the clock: end what tokens no longer allow, send a heartbeat, or close a connection gone silent."""
+        if self._context.authorisation.ends_by(self._context.now_s()):
+            self._close_unauthorised()
         now = self._monotonic()
         if now - self._last_heard > IDLE_S:
             self.shut_down(
@@ -106,6 +115,15 @@ class Connection:
         elif self._heartbeat_s is not None and now - self._last_said >= self._heartbeat_s:
             self._out.append(EMPTY_FRAME)
             self._wake()
+
+    def close_links(self, error: Error, hub: str | None = None) -> int:
+        """Detach the links to one hub, or to all; give their number."""
+        return sum(session.close_links(error, hub) for session in self._sessions.values())
+
+    def expire_tokens(self) -> int:
+        """Forget all tokens and detach the links that needed them; give their number."""
+        self._context.authorisation.forget()
+        return self._close_unauthorised()
 
     def take_output(self) -> bytes:
         """Give the bytes to be written, once."""
@@ -131,6 +149,9 @@ class Connection:
         for session in sessions.values():
             session.close()
         self._turns.clear()
+
+    def _close_unauthorised(self) -> int:
+        return sum(session.close_unauthorised() for session in self._sessions.values())
 
     def _want_turn(self, link: OutgoingLink) -> None:
         self._turns[link] = None

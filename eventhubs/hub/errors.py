@@ -3,8 +3,8 @@
 HubError
  ├── FolderInUseError        another hub has the data folder
  ├── PortTakenError          the port cannot be listened on
- ├── PartitionCountError     the hub exists with another number of partitions
- ├── HubNameError            a name that Event Hubs would not accept
+ ├── PartitionCountError     no count that a hub can have, or fewer than it has
+ ├── HubNameError            a name of a hub, consumer group or key that Event Hubs would not accept
  └── LogDamagedError         a log holds bytes that were not written by a hub
 """
 
@@ -33,11 +33,11 @@ class PortTakenError(HubError):
 
 
 class PartitionCountError(HubError):
-    """A hub keeps the number of partitions it was created with: ask for that one, or choose another name."""
+    """A hub has 1 to 32 partitions and never loses one: ask for as many as it has or more, or choose another name."""
 
 
 class HubNameError(HubError):
-    """Not a hub name: letters, digits, `.`, `-` and `_`, starting and ending with a letter or digit."""
+    """Not a name: letters, digits, `.`, `-` and `_`, starting and ending with a letter or digit."""
 
 
 class LogDamagedError(HubError):

@@ -16,8 +16,10 @@ from eventhubs.amqp import (
     ProtocolError,
     Section,
     Symbol,
+    Timestamp,
     data_of,
     decode_value,
+    encode_section,
     encode_value,
     split_sections,
 )
@@ -30,7 +32,7 @@ from eventhubs.amqp.message import (
 )
 from eventhubs.hub.log import Encoder
 
-__all__ = ["MAX_MESSAGE_SIZE", "PARTITION_KEY", "Ingested", "ingest"]
+__all__ = ["MAX_MESSAGE_SIZE", "PARTITION_KEY", "Ingested", "LastEnqueued", "ingest", "with_last_enqueued"]
 
 MAX_MESSAGE_SIZE = 1024 * 1024
 """Bytes of a whole message, batch or single; the limit of the service's Standard tier."""
@@ -52,6 +54,31 @@ class Ingested(NamedTuple):
 
     encoders: Sequence[Encoder]
     key: str | None
+
+
+class LastEnqueued(NamedTuple):
+    """What a partition's last event is, for receivers that ask to be told with every event."""
+
+    sequence: int
+    offset: str
+    enqueued_ms: int
+    retrieved_ms: int
+
+
+def with_last_enqueued(event: memoryview, last: LastEnqueued) -> bytes:
+    """Give a stored event with the delivery annotations that tell the partition's last one."""
+    annotations = encode_section(
+        DELIVERY_ANNOTATIONS,
+        {
+            Symbol("last_enqueued_sequence_number"): last.sequence,
+            Symbol("last_enqueued_offset"): last.offset,
+            Symbol("last_enqueued_time_utc"): Timestamp(last.enqueued_ms),
+            Symbol("runtime_info_retrieval_time_utc"): Timestamp(last.retrieved_ms),
+        },
+    )
+    first = split_sections(event)[0]
+    at = first.end if first.code == HEADER else 0
+    return b"".join((event[:at], annotations, event[at:]))
 
 
 def ingest(message: bytes, message_format: int) -> Ingested:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from eventhubs.amqp import (
     ACCEPTED,
@@ -22,16 +22,41 @@ from eventhubs.amqp import (
     rejected,
 )
 from eventhubs.amqp.types import Buffer
-from eventhubs.hub.ingest import MAX_MESSAGE_SIZE
-from eventhubs.hub.service import Partition, RefusedError
+from eventhubs.hub.access import Right
+from eventhubs.hub.address import Path
+from eventhubs.hub.ingest import MAX_MESSAGE_SIZE, with_last_enqueued
+from eventhubs.hub.refusals import RefusedError, expired, unauthorised
+from eventhubs.hub.service import Partition
 
-__all__ = ["Endpoint", "HubReceiver", "IncomingLink", "OutgoingLink", "ReplyLink"]
+__all__ = ["MAX_REPLIES", "Endpoint", "HubReceiver", "IncomingLink", "Need", "OutgoingLink", "ReplyLink"]
 
 SENDER_CREDIT = 300
 """Deliveries a client may have under way on one link."""
 EVENTS_PER_TURN = 100
 """Events a receiver is given before the next one has its turn."""
+MAX_REPLIES = 10_000
+"""Replies kept for a client that asks and gives no credit to answer."""
 _U32 = 0xFFFFFFFF
+
+
+class Need(NamedTuple):
+    """What a link to a hub takes a token for."""
+
+    path: Path
+    right: Right
+
+    @property
+    def refusal(self) -> RefusedError:
+        """What is said without such a token."""
+        return unauthorised(self.right.claim, self._resource)
+
+    def end(self, link: str) -> RefusedError:
+        """What is said when the token has ended."""
+        return expired(link, self.right.claim, self._resource)
+
+    @property
+    def _resource(self) -> str:
+        return "sb://localhost/" + "/".join(self.path)
 
 
 class Endpoint(Protocol):
@@ -63,9 +88,18 @@ class IncomingLink:
     """
 
     def __init__(
-        self, endpoint: Endpoint, handle: int, delivery_count: int, take: Callable[[bytes, int], None]
+        self,
+        endpoint: Endpoint,
+        handle: int,
+        name: str,
+        delivery_count: int,
+        take: Callable[[bytes, int], None],
+        need: Need | None = None,
     ) -> None:
         self.handle = handle
+        self.name = name
+        self.need = need
+        """What it takes a token for; None for a node's link."""
         self._endpoint = endpoint
         self._take = take
         self._delivery_count = delivery_count
@@ -127,7 +161,7 @@ class IncomingLink:
         except ProtocolError as error:
             state = rejected(Error(error.condition, str(error)))
         except RefusedError as error:
-            state = rejected(Error(error.condition, error.description))
+            state = rejected(error.error)
         except OSError as error:
             state = rejected(Error("amqp:internal-error", f"the event could not be stored: {error.strerror}"))
         if not (first.settled or last.settled):
@@ -143,8 +177,12 @@ class IncomingLink:
 class OutgoingLink(ABC):
     """A link the client receives from: sends as long as there are messages, credit and session window."""
 
-    def __init__(self, endpoint: Endpoint, handle: int) -> None:
+    need: Need | None = None
+    """What it takes a token for; None for a node's link."""
+
+    def __init__(self, endpoint: Endpoint, handle: int, name: str) -> None:
         self.handle = handle
+        self.name = name
         self._endpoint = endpoint
         self._delivery_count = 0
         self._credit = 0
@@ -186,15 +224,17 @@ class OutgoingLink(ABC):
 class ReplyLink(OutgoingLink):
     """Replies of `$cbs` or `$management`."""
 
-    def __init__(self, endpoint: Endpoint, handle: int, node: str, address: str | None) -> None:
-        super().__init__(endpoint, handle)
+    def __init__(self, endpoint: Endpoint, handle: int, name: str, node: str, address: str | None) -> None:
+        super().__init__(endpoint, handle, name)
         self.node = node
         self.address = address
         """Where the client said it takes replies; its requests may name it."""
         self._replies: deque[bytes] = deque()
 
     def reply(self, message: bytes) -> None:
-        """Send a reply as soon as there is credit."""
+        """Send a reply as soon as there is credit. Raises `RefusedError` where too many wait for it."""
+        if len(self._replies) >= MAX_REPLIES:
+            raise RefusedError("amqp:resource-limit-exceeded", "too many replies wait for credit; grant some first")
         self._replies.append(message)
         self._endpoint.turn(self)
 
@@ -207,22 +247,31 @@ class ReplyLink(OutgoingLink):
 
 
 class HubReceiver(OutgoingLink):
-    """Events of one partition, from a log position on, as they are and as they come."""
+    """Events of one partition, from a log position on, as they are and as they come.
+
+    With `tells_last` each also says what the partition's last event is.
+    """
 
     def __init__(
         self,
         endpoint: Endpoint,
         handle: int,
+        name: str,
         partition: Partition,
         group: str,
         position: int,
-        epoch: int | None,
+        *,
+        need: Need,
+        epoch: int | None = None,
+        tells_last: bool = False,
     ) -> None:
-        super().__init__(endpoint, handle)
+        super().__init__(endpoint, handle, name)
+        self.need = need
         self.epoch = epoch
         self._partition = partition
         self._group = group
         self._position = position
+        self._tells_last = tells_last
 
     def join(self) -> None:
         """Join the partition's receivers; raises `RefusedError`."""
@@ -244,11 +293,12 @@ class HubReceiver(OutgoingLink):
         try:
             events = self._partition.read(self._position, min(self._credit, EVENTS_PER_TURN))
         except RefusedError as error:
-            self._endpoint.drop(self, Error(error.condition, error.description))
+            self._endpoint.drop(self, error.error)
             return
+        last = self._partition.last_enqueued() if self._tells_last else None
         for event in events:
             self._position = event.next_position
-            if not self._deliver(event.message):
+            if not self._deliver(event.message if last is None else with_last_enqueued(event.message, last)):
                 return
         if events:
             self._endpoint.turn(self)

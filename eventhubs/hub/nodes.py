@@ -1,46 +1,26 @@
 """The two nodes that answer requests: `$cbs` takes tokens, `$management` describes hubs and partitions.
 
-Both are functions from a request message to a reply message. `$cbs` accepts every well-formed token that has not
-expired: the local hub checks no signatures.
+Both are functions from a request message to a reply message.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs
 
 from eventhubs.amqp import Array, Int, Message, Timestamp, ULong, encode_message
-from eventhubs.hub.address import Address, entity_of
-from eventhubs.hub.service import Hub, Partition, RefusedError, Service
+from eventhubs.hub.access import Authorisation, Right, TokenError
+from eventhubs.hub.address import Address, path_of
+from eventhubs.hub.refusals import RefusedError, not_found
+from eventhubs.hub.service import Hub, Partition, Service
 
-__all__ = ["NEVER_MS", "Authorisation", "manage", "put_token", "reply_address"]
+__all__ = ["NEVER_MS", "manage", "put_token", "reply_address"]
 
 NEVER_MS = -62_135_596_800_000
 """The service's time for "never": the first of January of the year 1."""
 _SAS, _JWT = "servicebus.windows.net:sastoken", "jwt"
 _MESSAGE_ID, _REPLY_TO = 0, 4
-_STATUS_OF = {"amqp:not-found": 404, "amqp:unauthorized-access": 401}
-
-
-class Authorisation:
-    """Which hubs one connection has shown a token for."""
-
-    def __init__(self) -> None:
-        self._hubs: set[str] = set()
-
-    def grant(self, hub: str) -> None:
-        """Note a token for a hub; an empty name is the whole namespace."""
-        self._hubs.add(hub)
-
-    def check(self, hub: Hub) -> None:
-        """Raise `RefusedError` unless a token for this hub was shown."""
-        if not self._hubs & {hub.name.lower(), ""}:
-            raise RefusedError(
-                "amqp:unauthorized-access",
-                f"no token for '{hub.name}' was put on this connection; put one to $cbs first",
-            )
+_STATUS_OF = {"amqp:not-found": 404, "amqp:unauthorized-access": 401, "com.microsoft:server-busy": 503}
 
 
 class _Reply(NamedTuple):
@@ -50,38 +30,39 @@ class _Reply(NamedTuple):
     condition: str | None = None
 
 
-def put_token(request: Message, authorisation: Authorisation, now_s: Callable[[], float]) -> bytes:
+def put_token(request: Message, service: Service, authorisation: Authorisation, now_s: float) -> bytes:
     """Answer a request to `$cbs`."""
     asked = request.application_properties
     if asked.get("operation") != "put-token":
         return _encode(request, _Reply(400, "the only operation is put-token"))
     token, kind, name = request.value, asked.get("type"), asked.get("name")
-    if not isinstance(token, str) or not token or kind not in (_SAS, _JWT) or not isinstance(name, str):
-        return _encode(
-            request, _Reply(401, "a token, its type and the name it is for must be strings that are not empty")
-        )
-    if kind == _SAS:
-        fields = parse_qs(token.removeprefix("SharedAccessSignature "))
-        expiry = fields.get("se", [""])[0]
-        if not {"sr", "sig", "skn"} <= fields.keys() or not expiry.isdecimal():
-            return _encode(request, _Reply(401, "the token is not a shared access signature"))
-        if int(expiry) <= now_s():
-            return _encode(request, _Reply(401, "the token has expired"))
-    hub = entity_of(name)
-    if hub is None:
+    if kind not in (_SAS, _JWT):
+        return _encode(request, _Reply(400, f"the token's type is neither {_SAS} nor {_JWT}"))
+    path = path_of(name) if isinstance(name, str) else None
+    if not isinstance(name, str) or path is None:
         return _encode(request, _Reply(400, "the name the token is for is not an address"))
-    authorisation.grant(hub)
+    if not isinstance(token, str) or not token:
+        return _encode(request, _Reply(401, "MalformedToken: The token is not a text."))
+    keys = service.keys
+    try:
+        grant = keys.check_signature(token, path, now_s) if kind == _SAS else keys.take_jwt(path)
+    except TokenError as error:
+        return _encode(request, _Reply(401, str(error)))
+    if path and path[0] not in service.hubs:
+        return _encode(request, _Reply(404, not_found(name).description))
+    authorisation.add(grant)
     return _encode(request, _Reply(202, "Accepted"))
 
 
-def manage(request: Message, service: Service, authorisation: Authorisation) -> bytes:
+def manage(request: Message, service: Service, authorisation: Authorisation, now_s: float) -> bytes:
     """Answer a request to `$management`."""
     asked = request.application_properties
     if asked.get("operation") != "READ":
         return _encode(request, _Reply(400, "the only operation is READ", condition="amqp:not-implemented"))
     try:
         hub = service.hub(Address(str(asked.get("name")).lower()))
-        authorisation.check(hub)
+        service.faults.check_throttle(hub.name)
+        _check_access(hub, asked.get("security_token"), service, authorisation, now_s)
         match asked.get("type"):
             case "com.microsoft:eventhub":
                 body = _describe_hub(hub)
@@ -93,6 +74,20 @@ def manage(request: Message, service: Service, authorisation: Authorisation) -> 
         status = _STATUS_OF.get(error.condition, 400)
         return _encode(request, _Reply(status, error.description, condition=error.condition))
     return _encode(request, _Reply(200, "OK", body))
+
+
+def _check_access(hub: Hub, token: Any, service: Service, authorisation: Authorisation, now_s: float) -> None:
+    """Ask for what the service asks for: a token put on the connection, and one in the request. Any right will do."""
+    path = (hub.name.lower(),)
+    if not isinstance(token, str) or not token or not authorisation.allows(path, Right.ALL, now_s):
+        raise RefusedError(
+            "amqp:unauthorized-access",
+            "Unauthorized access. A token has to be put to $cbs, and given as 'security_token' of the request.",
+        )
+    try:
+        service.keys.check(token, path, now_s)
+    except TokenError as error:
+        raise RefusedError("amqp:unauthorized-access", str(error)) from None
 
 
 def reply_address(request: Message) -> str | None:
@@ -113,16 +108,16 @@ def _describe_hub(hub: Hub) -> dict[str, Any]:
 
 def _describe_partition(hub: Hub, partition: Partition) -> dict[str, Any]:
     log = partition.log
-    empty = log.next_sequence == 0
+    never_used = log.next_sequence == 0
     return {
         "name": hub.name,
         "type": "com.microsoft:partition",
         "partition": partition.id,
-        "begin_sequence_number": 0,
+        "begin_sequence_number": log.begin_sequence,
         "last_enqueued_sequence_number": log.next_sequence - 1,
         "last_enqueued_offset": str(log.last_position),
-        "last_enqueued_time_utc": Timestamp(NEVER_MS if empty else log.last_enqueued_ms),
-        "is_partition_empty": empty,
+        "last_enqueued_time_utc": Timestamp(NEVER_MS if never_used else log.last_enqueued_ms),
+        "is_partition_empty": log.begin_sequence == log.next_sequence,
     }
 
 

@@ -9,16 +9,19 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from eventhubs.amqp import Error
-from eventhubs.hub.connection import Connection
+from eventhubs.hub.access import LOCAL_KEY, AccessKey, Keys
 from eventhubs.hub.errors import HubError, PortTakenError
-from eventhubs.hub.service import Service
-from eventhubs.hub.store import FolderLock, HubLog, open_hubs
+from eventhubs.hub.faults import Client, Faults
+from eventhubs.hub.names import check_name
+from eventhubs.hub.service import DEFAULT_GROUP, Service
+from eventhubs.hub.store import FolderLock, HubLog, Keeping, open_hubs
+from eventhubs.hub.transport import Transport
 
 __all__ = ["LocalHub"]
 
@@ -33,13 +36,18 @@ _LOOPBACK = {"127.0.0.1": "::1", "localhost": "::1", "::1": "127.0.0.1"}
 class LocalHub:
     """Serves the hubs (name → partition count) kept in `data_dir` to the official SDK, over AMQP without TLS.
 
-    A hub that is missing is created; one that exists keeps its events, its creation time and its partition count,
-    and asking for another count is a `PartitionCountError`. `port` 0 takes any free one. On a loopback `host`
-    both families are served where the machine has them, for `localhost` may mean either. With `fsync` an event is
-    acknowledged only when it would survive a loss of power; without, when it survives the death of the process.
+    A hub that is missing is created. One that exists keeps its events and its creation time; asking for more partitions
+    than it has adds new ones, asking for fewer is a `PartitionCountError`. `port` 0 takes any free one. On a loopback
+    `host` both families are served where the machine has them, for `localhost` may mean either.
 
-    Every well-formed token is accepted: serve on loopback only. `start` raises `HubError` with advice; `stop` can be
-    called twice. Usable as a context manager, from any thread.
+    - `fsync`: an event is acknowledged only when it would survive a loss of power; without, when it survives the death
+      of the process.
+    - `retention` (seconds or a timedelta): events older than this are deleted; None keeps everything.
+    - `consumer_groups`: which there are beside `$Default`, in every hub.
+    - `keys`: who may do what; by default one key `local`, whose secret is `local`, with all rights.
+
+    There is no encryption: serve on loopback only. `faults` makes the hub misbehave, for tests. `start` raises
+    `HubError` with advice; `stop` can be called twice. Usable as a context manager, from any thread.
     """
 
     def __init__(
@@ -50,20 +58,32 @@ class LocalHub:
         port: int = 0,
         *,
         fsync: bool = False,
+        retention: float | timedelta | None = None,
+        consumer_groups: Iterable[str] = (),
+        keys: Iterable[AccessKey] = (LOCAL_KEY,),
     ) -> None:
         self.port = port
         """The port served on, known after `start`."""
+        self.faults = Faults(self._each_client)
+        """Switches that make the hub misbehave."""
         self._data_dir = data_dir
         self._asked = dict(hubs)
         self._host = host
-        self._fsync = fsync
+        self._keeping = Keeping(fsync=fsync, retention_ms=_milliseconds(retention))
+        self._groups = tuple(consumer_groups)
+        for group in self._groups:
+            if group.lower() != DEFAULT_GROUP.lower():
+                check_name("consumer group", group)
+        self._keys = Keys(keys)
         self._lock: FolderLock | None = None
         self._logs: dict[str, HubLog] = {}
         self._sockets: list[socket.socket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._changing = threading.RLock()
+        """Held while starting, stopping and doing something to the clients."""
         self._stopping: asyncio.Event
-        self._connections: set[_Transport] = set()
+        self._connections: set[Transport] = set()
 
     def __repr__(self) -> str:
         state = "serving" if self._thread else "stopped"
@@ -80,50 +100,56 @@ class LocalHub:
 
     @property
     def connection_string(self) -> str:
-        """What to give the official SDK; any key would do."""
+        """What to give the official SDK: the first of the keys."""
+        key = self._keys.first
         return (
-            f"Endpoint=sb://localhost:{self.port};SharedAccessKeyName=local;SharedAccessKey=local;"
+            f"Endpoint=sb://localhost:{self.port};SharedAccessKeyName={key.name};SharedAccessKey={key.key};"
             "UseDevelopmentEmulator=true"
         )
 
     def event_counts(self) -> dict[str, int]:
-        """Give the number of events stored per hub, by the names that were asked for."""
-        return {log.name: sum(partition.next_sequence for partition in log.partitions) for log in self._logs.values()}
+        """Give the number of events kept per hub, by the names that were asked for."""
+        return {
+            log.name: sum(partition.next_sequence - partition.begin_sequence for partition in log.partitions)
+            for log in self._logs.values()
+        }
 
     def start(self) -> None:
         """Open the data folder, listen, and serve until `stop`. Returns when clients can connect."""
-        if self._thread is not None:
-            raise HubError("the local hub is serving already")
-        self._lock = FolderLock(self._data_dir)
-        try:
-            self._logs = open_hubs(self._data_dir, self._asked, fsync=self._fsync, now_ms=_now_ms)
-            self._sockets, self.port = _listen(self._host, self.port)
-        except BaseException:
-            self._release()
-            raise
-        service = Service(self._logs, _now_ms)
-        started = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve(service, started)), name="local-hub", daemon=True
-        )
-        self._thread.start()
-        started.wait()
+        with self._changing:
+            if self._thread is not None:
+                raise HubError("the local hub is serving already")
+            self._lock = FolderLock(self._data_dir)
+            try:
+                self._logs = open_hubs(self._data_dir, self._asked, self._keeping, now_ms=_now_ms)
+                self._sockets, self.port = _listen(self._host, self.port)
+            except BaseException:
+                self._release()
+                raise
+            service = Service(self._logs, _now_ms, self._keys, self._groups, self.faults)
+            started = threading.Event()
+            self._thread = threading.Thread(
+                target=lambda: asyncio.run(self._serve(service, started)), name="local-hub", daemon=True
+            )
+            self._thread.start()
+            started.wait()
 
     def stop(self) -> None:
         """Close all connections, then the files."""
-        if self._thread is None:
-            return
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
-        self._thread = None
-        self._release()
+        with self._changing:
+            if self._thread is None:
+                return
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join()
+            self._thread = None
+            self._release()
 
     async def _serve(self, service: Service, started: threading.Event) -> None:
         loop = self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         servers = [
-            await loop.create_server(lambda: _Transport(service, self._connections), sock=listening)
+            await loop.create_server(lambda: Transport(service, self._connections), sock=listening)
             for listening in self._sockets
         ]
         self._sockets = []
@@ -133,6 +159,7 @@ class LocalHub:
                 await asyncio.wait_for(self._stopping.wait(), TICK_S)
             for connection in list(self._connections):
                 connection.tick()
+            self._expire()
         for server in servers:
             server.close()
         for connection in list(self._connections):
@@ -142,6 +169,25 @@ class LocalHub:
             await asyncio.sleep(0.01)
         for connection in list(self._connections):
             connection.abort()
+
+    def _expire(self) -> None:
+        """Delete what retention has passed."""
+        for log in self._logs.values():
+            # A file that cannot be deleted now is tried again at the next tick.
+            with contextlib.suppress(OSError):
+                log.expire(_now_ms())
+
+    def _each_client(self, act: Callable[[Client], int | None]) -> int:
+        """Do something to every client in the thread that serves them; give the sum of what it gave."""
+        with self._changing:
+            if self._thread is None:
+                return 0
+            assert self._loop is not None
+
+            async def act_on_all() -> int:
+                return sum(act(connection) or 0 for connection in list(self._connections))
+
+            return asyncio.run_coroutine_threadsafe(act_on_all(), self._loop).result()
 
     def _release(self) -> None:
         for listening in self._sockets:
@@ -155,68 +201,13 @@ class LocalHub:
             self._lock = None
 
 
-class _Transport(asyncio.Protocol):
-    """Moves bytes between a socket and its `Connection`."""
-
-    def __init__(self, service: Service, registry: set[_Transport]) -> None:
-        self._registry = registry
-        self._loop = asyncio.get_running_loop()
-        self._connection = Connection(service, now_s=time.time, monotonic=time.monotonic, wake=self._wake)
-        self._woken = False
-        self._paused = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        # Answers are small frames: held back until the client acknowledges the last one, each would cost 40 ms.
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._transport = transport
-        self._registry.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._registry.discard(self)
-        self._connection.lost()
-
-    def data_received(self, data: bytes) -> None:
-        self._connection.receive(data)
-        self._flush()
-
-    def pause_writing(self) -> None:
-        self._paused = True
-
-    def resume_writing(self) -> None:
-        self._paused = False
-        self._wake()
-
-    def tick(self) -> None:
-        """Let time-outs happen."""
-        self._connection.tick()
-
-    def shut_down(self) -> None:
-        """Close with the reason that a client may reconnect after."""
-        self._connection.shut_down(Error("amqp:connection:forced", "the local hub is stopping"))
-
-    def abort(self) -> None:
-        """Hang up on a client that does not even take the reason."""
-        self._transport.abort()
-
-    def _wake(self) -> None:
-        if not self._woken:
-            self._woken = True
-            self._loop.call_soon(self._run)
-
-    def _run(self) -> None:
-        self._woken = False
-        # A client that does not read gets nothing more until it does; what it asks for meanwhile still counts.
-        if not self._paused and self._connection.run():
-            self._wake()
-        self._flush()
-
-    def _flush(self) -> None:
-        data = self._connection.take_output()
-        if data:
-            self._transport.write(data)
-        if self._connection.finished:
-            self._transport.close()
+def _milliseconds(retention: float | timedelta | None) -> int | None:
+    if retention is None:
+        return None
+    seconds = retention.total_seconds() if isinstance(retention, timedelta) else retention
+    if not seconds > 0:
+        raise HubError("a retention must be longer than nothing; None keeps events for ever")
+    return max(1, round(1000 * seconds))
 
 
 def _now_ms() -> int:

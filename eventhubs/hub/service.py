@@ -6,28 +6,27 @@ Free of sockets, threads and AMQP frames. One thread may use it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
+from eventhubs.hub.access import Keys
 from eventhubs.hub.address import Address, Position, PositionKind
 from eventhubs.hub.errors import LogDamagedError
+from eventhubs.hub.faults import Faults
+from eventhubs.hub.ingest import LastEnqueued
 from eventhubs.hub.log import Encoder, StoredEvent
+from eventhubs.hub.refusals import RefusedError, not_found, out_of_range
 from eventhubs.hub.store import HubLog
 from eventhubs.partition_key import partition_of
 
-__all__ = ["Hub", "Partition", "Receiver", "RefusedError", "Service"]
+__all__ = ["DEFAULT_GROUP", "Hub", "Partition", "Receiver", "Service"]
+
+DEFAULT_GROUP = "$Default"
+"""The consumer group that every hub has."""
 
 MAX_RECEIVERS = 5
 """Receivers without epoch per partition and consumer group; the service's own limit."""
-
-
-class RefusedError(Exception):
-    """The service would refuse this; `condition` is the AMQP error it would give."""
-
-    def __init__(self, condition: str, description: str) -> None:
-        super().__init__(description)
-        self.condition = condition
-        self.description = description
 
 
 class Receiver(Protocol):
@@ -66,31 +65,35 @@ class Partition:
         """Take `wait` back."""
         self._waiting.discard(wake)
 
+    def last_enqueued(self) -> LastEnqueued:
+        """Tell what the last event is now."""
+        log = self.log
+        return LastEnqueued(log.next_sequence - 1, str(log.last_position), log.last_enqueued_ms, self._now_ms())
+
     def read(self, position: int, max_events: int) -> list[StoredEvent]:
-        """Read stored events from a log position on."""
-        try:
+        """Read stored events from a log position on. Raises `RefusedError` where the files do not allow it."""
+        with _refusing():
             return self.log.read(position, max_events)
-        except LogDamagedError as error:
-            raise RefusedError("amqp:internal-error", str(error)) from error
 
     def start(self, position: Position) -> int:
-        """Give the log position a receiver starts at. Raises `RefusedError` for one past the end."""
+        """Give the log position a receiver starts at. Raises `RefusedError`, for one past the end among others."""
         log = self.log
         value = position.value
-        match position.kind:
-            case PositionKind.LATEST:
-                return log.end
-            case PositionKind.TIME:
-                return log.position_at_time(value if position.inclusive else value + 1)
-            case PositionKind.SEQUENCE:
-                first = value if position.inclusive else value + 1
-                if first > log.next_sequence:
-                    raise _out_of_range("sequence number", value, log.next_sequence - 1)
-                return log.position_of(max(first, 0))
-            case PositionKind.OFFSET:
-                if value > log.last_position:
-                    raise _out_of_range("offset", value, log.last_position)
-                return log.position_after(value - 1 if position.inclusive else value)
+        with _refusing():
+            match position.kind:
+                case PositionKind.LATEST:
+                    return log.end
+                case PositionKind.TIME:
+                    return log.position_at_time(value if position.inclusive else value + 1)
+                case PositionKind.SEQUENCE:
+                    first = value if position.inclusive else value + 1
+                    if first > log.next_sequence:
+                        raise out_of_range("sequence number", value, log.next_sequence - 1)
+                    return log.position_of(first)
+                case PositionKind.OFFSET:
+                    if value > log.last_position:
+                        raise out_of_range("offset", value, log.last_position)
+                    return log.position_after(value - 1 if position.inclusive else value)
 
     def join(self, group: str, receiver: Receiver) -> None:
         """Let a receiver in, displacing those with the same or a lower epoch; or raise `RefusedError`."""
@@ -105,7 +108,8 @@ class Partition:
             if len(others) >= MAX_RECEIVERS:
                 raise RefusedError(
                     "amqp:resource-limit-exceeded",
-                    f"a consumer group may have {MAX_RECEIVERS} receivers per partition, and has them",
+                    "Exceeded the maximum number of allowed receivers per partition in a consumer group which is "
+                    f"{MAX_RECEIVERS}.",
                 )
         else:
             if highest is not None and highest > receiver.epoch:
@@ -125,18 +129,24 @@ class Partition:
             others.remove(receiver)
 
 
-def _out_of_range(what: str, value: int, last: int) -> RefusedError:
-    return RefusedError(
-        "com.microsoft:argument-out-of-range",
-        f"the supplied {what} '{value}' is invalid. The last {what} in the system is '{last}'",
-    )
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Tell clients, not only the log, what is wrong with the files."""
+    try:
+        yield
+    except LogDamagedError as error:
+        raise RefusedError("amqp:internal-error", str(error)) from error
+    except OSError as error:
+        raise RefusedError("amqp:internal-error", f"the events could not be read: {error.strerror}") from error
 
 
 class Hub:
     """One hub."""
 
-    def __init__(self, log: HubLog, now_ms: Callable[[], int]) -> None:
+    def __init__(self, log: HubLog, groups: frozenset[str], now_ms: Callable[[], int]) -> None:
         self.name = log.name
+        self.groups = groups
+        """Names of its consumer groups, lower case."""
         self.created_at_ms = log.created_at_ms
         self.partitions = tuple(Partition(log, number, now_ms) for number in range(len(log.partitions)))
         self._turns = itertools.cycle(self.partitions)
@@ -146,7 +156,12 @@ class Hub:
         for partition in self.partitions:
             if partition.id == id_:
                 return partition
-        raise RefusedError("amqp:not-found", f"the hub '{self.name}' has no such partition")
+        raise not_found(f"{self.name}/Partitions/{id_}")
+
+    def check_group(self, name: str) -> None:
+        """Raise `RefusedError` unless there is such a consumer group."""
+        if name.lower() not in self.groups:
+            raise not_found(f"{self.name}/ConsumerGroups/{name}")
 
     def route(self, key: str | None) -> Partition:
         """Choose the partition of a message that names none: by key, else one after the other."""
@@ -156,14 +171,24 @@ class Hub:
 
 
 class Service:
-    """All hubs of one server."""
+    """All hubs of one server, who may use them, and what is wrong with it on purpose."""
 
-    def __init__(self, hubs: Mapping[str, HubLog], now_ms: Callable[[], int]) -> None:
-        self.hubs = {name: Hub(log, now_ms) for name, log in hubs.items()}
+    def __init__(
+        self,
+        hubs: Mapping[str, HubLog],
+        now_ms: Callable[[], int],
+        keys: Keys,
+        groups: Iterable[str] = (),
+        faults: Faults | None = None,
+    ) -> None:
+        names = frozenset(name.lower() for name in (DEFAULT_GROUP, *groups))
+        self.hubs = {name: Hub(log, names, now_ms) for name, log in hubs.items()}
+        self.keys = keys
+        self.faults = faults or Faults(lambda act: 0)
 
     def hub(self, address: Address | None) -> Hub:
         """Give the hub an address names. Raises `RefusedError`."""
         hub = self.hubs.get(address.node) if address else None
         if hub is None:
-            raise RefusedError("amqp:not-found", "the messaging entity could not be found")
+            raise not_found(address.node if address else "")
         return hub

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,11 +26,13 @@ from eventhubs.amqp import (
     read_message,
 )
 from eventhubs.amqp.types import Buffer
-from eventhubs.hub.address import EARLIEST, Position, parse_address, parse_selector
+from eventhubs.hub.access import Authorisation, Right
+from eventhubs.hub.address import EARLIEST, Address, Position, parse_address, parse_selector
 from eventhubs.hub.ingest import MAX_MESSAGE_SIZE, ingest
-from eventhubs.hub.links import HubReceiver, IncomingLink, OutgoingLink, ReplyLink
-from eventhubs.hub.nodes import Authorisation, manage, put_token, reply_address
-from eventhubs.hub.service import RefusedError, Service
+from eventhubs.hub.links import HubReceiver, IncomingLink, Need, OutgoingLink, ReplyLink
+from eventhubs.hub.nodes import manage, put_token, reply_address
+from eventhubs.hub.refusals import RefusedError
+from eventhubs.hub.service import Hub, Service
 
 __all__ = ["HANDLE_MAX", "Context", "Session"]
 
@@ -37,6 +40,7 @@ HANDLE_MAX = 255
 INCOMING_WINDOW = 5_000
 OUTGOING_WINDOW = 5_000
 _NODES = ("$cbs", "$management")
+_TELL_LAST = "com.microsoft:enable-receiver-runtime-metric"
 _SETTLED, _MIXED = 1, 2
 _U32 = 0xFFFFFFFF
 
@@ -68,8 +72,8 @@ class Session:
         self._links: dict[int, IncomingLink | OutgoingLink] = {}
         self._dropped: set[int] = set()
         """Handles detached from here, on which the client may still send until it answers."""
-        self._held: list[Buffer] = []
-        """Frames (head, payload, head, payload, ...) that wait for the client's window."""
+        self._held: deque[tuple[int, Buffer, Buffer]] = deque()
+        """Frames (handle, head, payload) that wait for the client's window."""
         self._next_incoming_id = begin.next_outgoing_id
         self._incoming_window = INCOMING_WINDOW
         self._next_outgoing_id = 0
@@ -98,6 +102,21 @@ class Session:
         links, self._links = self._links, {}
         for link in links.values():
             self._close(link)
+
+    def close_links(self, error: Error, hub: str | None = None) -> int:
+        """Detach the links to one hub, or to all; give their number."""
+        closing = [link for link in self._links.values() if link.need and hub in (None, link.need.path[0])]
+        for link in closing:
+            self.drop(link, error)
+        return len(closing)
+
+    def close_unauthorised(self) -> int:
+        """Detach the links whose token has ended; give their number."""
+        closing = [link for link in self._links.values() if link.need and not self._allows(link.need)]
+        for link in closing:
+            assert link.need is not None
+            self.drop(link, link.need.end(link.name).error)
+        return len(closing)
 
     # What links use.
 
@@ -134,8 +153,9 @@ class Session:
         """Write one settled delivery, holding back what exceeds the client's window; tell if there is room left."""
         delivery_id = self._next_delivery_id
         self._next_delivery_id = (delivery_id + 1) & _U32
-        encode_transfers(
-            self._held,
+        parts: list[Buffer] = []
+        frames = encode_transfers(
+            parts,
             self._channel,
             handle,
             delivery_id,
@@ -143,7 +163,12 @@ class Session:
             max_frame_size=self._max_frame_size,
             settled=True,
         )
-        self._release()
+        if frames <= self._remote_window and not self._held:
+            self._context.out.extend(parts)
+            self._count(frames)
+        else:
+            self._held.extend((handle, *pair) for pair in zip(parts[::2], parts[1::2], strict=True))
+            self._release()
         return self.has_room()
 
     def has_room(self) -> bool:
@@ -175,7 +200,7 @@ class Session:
             try:
                 link.transfer(transfer, payload)
             except RefusedError as error:
-                self.drop(link, Error(error.condition, error.description))
+                self.drop(link, error.error)
         elif transfer.handle not in self._dropped:
             raise ProtocolError("a transfer is on no attached link", "amqp:session:unattached-handle")
 
@@ -214,7 +239,7 @@ class Session:
         except RefusedError as error:
             self._dropped.add(attach.handle)
             self._answer(attach, refused=True)
-            self.send(Detach(attach.handle, True, Error(error.condition, error.description)))
+            self.send(Detach(attach.handle, True, error.error))
             return
         self._links[attach.handle] = link
         self._answer(attach, refused=False)
@@ -243,50 +268,70 @@ class Session:
     def _open_sender(self, attach: Attach) -> IncomingLink:
         """Open the link a client wants to send on. Raises `RefusedError`."""
         address = parse_address(_address(attach.target))
-        take: Callable[[bytes, int], None]
+        start = attach.initial_delivery_count or 0
         if address and address.node == "$cbs":
-            take = self._take_token
-        elif address and address.node == "$management":
-            take = self._take_request
-        else:
-            hub = self._context.service.hub(address)
-            self._context.authorisation.check(hub)
-            assert address is not None
-            if address.consumer_group is not None:
-                raise RefusedError("amqp:not-allowed", "a consumer group can only be received from")
-            chosen = hub.partition(address.partition) if address.partition is not None else None
+            return IncomingLink(self, attach.handle, attach.name, start, self._take_token)
+        if address and address.node == "$management":
+            return IncomingLink(self, attach.handle, attach.name, start, self._take_request)
+        hub, address, need = self._entity(address, Right.SEND)
+        if address.consumer_group is not None:
+            raise RefusedError("amqp:not-allowed", "a consumer group can only be received from")
+        chosen = hub.partition(address.partition) if address.partition is not None else None
+        faults = self._context.service.faults
 
-            def take(message: bytes, message_format: int) -> None:
-                events = ingest(message, message_format)
-                (chosen or hub.route(events.key)).publish(events.encoders)
+        def take(message: bytes, message_format: int) -> None:
+            faults.check_throttle(hub.name)
+            events = ingest(message, message_format)
+            (chosen or hub.route(events.key)).publish(events.encoders)
 
-        return IncomingLink(self, attach.handle, attach.initial_delivery_count or 0, take)
+        return IncomingLink(self, attach.handle, attach.name, start, take, need)
 
     def _open_receiver(self, attach: Attach) -> OutgoingLink:
         """Open the link a client wants to receive from. Raises `RefusedError`."""
         address = parse_address(_address(attach.source))
         if address and address.node in _NODES:
-            return ReplyLink(self, attach.handle, address.node, _address(attach.target))
-        hub = self._context.service.hub(address)
-        self._context.authorisation.check(hub)
-        assert address is not None
+            return ReplyLink(self, attach.handle, attach.name, address.node, _address(attach.target))
+        hub, address, need = self._entity(address, Right.LISTEN)
         if address.consumer_group is None:
             raise RefusedError("amqp:not-allowed", "a hub is received from by consumer group and partition")
+        hub.check_group(address.consumer_group)
         partition = hub.partition(address.partition)
-        position = partition.start(_position(attach.source))
         receiver = HubReceiver(
-            self, attach.handle, partition, address.consumer_group, position, _epoch(attach.properties)
+            self,
+            attach.handle,
+            attach.name,
+            partition,
+            address.consumer_group,
+            partition.start(_position(attach.source)),
+            need=need,
+            epoch=_epoch(attach.properties),
+            tells_last=_TELL_LAST in _symbols(attach.desired_capabilities),
         )
         receiver.join()
         return receiver
 
+    def _entity(self, address: Address | None, right: Right) -> tuple[Hub, Address, Need]:
+        """Give the hub at an address, if it may be used now. Raises `RefusedError`."""
+        hub = self._context.service.hub(address)
+        assert address is not None
+        self._context.service.faults.check_throttle(hub.name)
+        need = Need(address.path, right)
+        if not self._allows(need):
+            raise need.refusal
+        return hub, address, need
+
+    def _allows(self, need: Need) -> bool:
+        return self._context.authorisation.allows(need.path, need.right, self._context.now_s())
+
     def _take_token(self, message: bytes, _: int) -> None:
+        context = self._context
         request = read_message(message)
-        self._reply("$cbs", request, put_token(request, self._context.authorisation, self._context.now_s))
+        self._reply("$cbs", request, put_token(request, context.service, context.authorisation, context.now_s()))
 
     def _take_request(self, message: bytes, _: int) -> None:
+        context = self._context
         request = read_message(message)
-        self._reply("$management", request, manage(request, self._context.service, self._context.authorisation))
+        self._reply("$management", request, manage(request, context.service, context.authorisation, context.now_s()))
 
     def _reply(self, node: str, request: Message, reply: bytes) -> None:
         """Reply on the link the request names, else on the session's first one from that node."""
@@ -300,15 +345,20 @@ class Session:
         link.closed()
         if isinstance(link, OutgoingLink):
             self._context.stop(link)
+            # What a detached link still had to say would be out of place.
+            if self._held:
+                self._held = deque(held for held in self._held if held[0] != link.handle)
 
     def _release(self) -> None:
         """Write what is held back, as far as the client's window goes."""
-        frames = min(self._remote_window, len(self._held) // 2)
-        if frames:
-            self._context.out.extend(self._held[: 2 * frames])
-            del self._held[: 2 * frames]
-            self._remote_window -= frames
-            self._next_outgoing_id = (self._next_outgoing_id + frames) & _U32
+        frames = min(self._remote_window, len(self._held))
+        for _ in range(frames):
+            self._context.out.extend(self._held.popleft()[1:])
+        self._count(frames)
+
+    def _count(self, frames: int) -> None:
+        self._remote_window -= frames
+        self._next_outgoing_id = (self._next_outgoing_id + frames) & _U32
 
 
 def _address(terminus: Any) -> str | None:
@@ -326,6 +376,11 @@ def _position(source: Any) -> Position:
     if position is None or len(source.filters) > 1:
         raise RefusedError("amqp:invalid-field", "the source's filter is not a start position")
     return position
+
+
+def _symbols(value: Any) -> list[Any]:
+    """Read a field that holds any number of symbols."""
+    return value if isinstance(value, list) else [value]
 
 
 def _epoch(properties: dict[Any, Any] | None) -> int | None:

@@ -101,7 +101,7 @@ def hub(
         while not stop.wait(1.0):
             pass
         counts = running.event_counts()
-    say("Local hub stopped. It has taken " + ", ".join(f"{n:,} events in {name}" for name, n in counts.items()) + ".")
+    say("Local hub stopped. It keeps " + ", ".join(f"{n:,} events in {name}" for name, n in counts.items()) + ".")
 
 
 def _seconds(text: str) -> int:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventhubs.hub.address import Address, Position, PositionKind, entity_of, parse_address, parse_selector
+from eventhubs.hub.address import Address, Position, PositionKind, parse_address, parse_selector, path_of
 
 
 @pytest.mark.parametrize(
@@ -47,22 +47,37 @@ def test_selectors_are_read_as_clients_write_them(expression: str, position: Pos
 
 
 @pytest.mark.parametrize(
-    ("audience", "entity"),
+    ("audience", "path"),
     [
-        ("sb://localhost/Reports", "reports"),
-        ("amqps://localhost:5672/reports/Partitions/0", "reports"),
-        ("sb://localhost", ""),
-        ("sb://localhost/", ""),
+        ("sb://localhost/Reports", ("reports",)),
+        ("amqps://localhost:5672/reports/Partitions/0", ("reports", "partitions", "0")),
+        ("sb://localhost/reports/ConsumerGroups/$Default", ("reports", "consumergroups", "$default")),
+        ("sb://localhost", ()),
+        ("sb://localhost/", ()),
         ("reports", None),
         ("sb://[/x", None),
     ],
 )
-def test_a_tokens_audience_names_a_hub_or_the_namespace(audience: str, entity: str | None) -> None:
-    assert entity_of(audience) == entity
+def test_a_tokens_audience_is_a_path_from_the_namespace_on(audience: str, path: tuple[str, ...] | None) -> None:
+    assert path_of(audience) == path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "amqps://h/Reports/ConsumerGroups/My%20Group/Partitions/1",
+        "amqps://h/reports/Partitions/0",
+        "amqps://h/reports",
+    ],
+)
+def test_a_links_address_is_on_the_path_that_tokens_are_put_for(text: str) -> None:
+    address = parse_address(text)
+    assert address is not None
+    assert address.path == path_of(text)
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_read_without_failing(text: str) -> None:
     parse_address(text)
     parse_selector(text)
-    entity_of(text)
+    path_of(text)

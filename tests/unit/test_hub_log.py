@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventhubs.hub.errors import LogDamagedError
-from eventhubs.hub.log import INDEX_INTERVAL, Encoder, PartitionLog
+from eventhubs.hub.log import Encoder, PartitionLog
+from eventhubs.hub.segment import INDEX_INTERVAL
 
 
 def fixed(*messages: bytes) -> list[Encoder]:
@@ -184,7 +185,7 @@ def test_a_log_cut_anywhere_keeps_exactly_its_whole_batches(tmp_path: Path) -> N
             assert messages_of(log) == [*everything[:count], b"after"]
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(batches=st.integers(60, 200), data=st.data())
 def test_a_long_log_cut_anywhere_with_any_index_keeps_its_whole_batches(
     tmp_path_factory: pytest.TempPathFactory, batches: int, data: st.DataObject

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from eventhubs.hub.errors import FolderInUseError, HubError, HubNameError, PartitionCountError
-from eventhubs.hub.store import FolderLock, HubLog, open_hubs
+from eventhubs.hub.store import FolderLock, HubLog, Keeping, open_hubs
 
 
 def open_at(folder: Path, now_ms: int = 1, **hubs: int) -> dict[str, HubLog]:
-    return open_hubs(folder, hubs, fsync=False, now_ms=lambda: now_ms)
+    return open_hubs(folder, hubs, Keeping(), now_ms=lambda: now_ms)
 
 
 def close(hubs: dict[str, HubLog]) -> None:
@@ -28,14 +28,27 @@ def test_a_hub_keeps_its_creation_time_and_partition_count(tmp_path: Path) -> No
     close(hubs)
 
 
-def test_another_partition_count_than_the_hub_has_is_refused_with_both_numbers(tmp_path: Path) -> None:
+def test_fewer_partitions_than_the_hub_has_are_refused_with_both_numbers(tmp_path: Path) -> None:
     close(open_at(tmp_path, reports=3))
 
-    with pytest.raises(PartitionCountError, match=r"3 partitions.*4"):
-        open_at(tmp_path, reports=4)
+    with pytest.raises(PartitionCountError, match=r"3 partitions.*2"):
+        open_at(tmp_path, reports=2)
 
 
-@pytest.mark.parametrize("count", [0, -1, 1025])
+def test_more_partitions_than_the_hub_has_are_added_and_stay(tmp_path: Path) -> None:
+    hubs = open_at(tmp_path, now_ms=111, reports=1)
+    hubs["reports"].partitions[0].append([lambda *_: b"kept"], 5)
+    close(hubs)
+
+    hubs = open_at(tmp_path, now_ms=222, reports=3)
+    assert [partition.next_sequence for partition in hubs["reports"].partitions] == [1, 0, 0]
+    assert hubs["reports"].created_at_ms == 111
+    close(hubs)
+    with pytest.raises(PartitionCountError):
+        open_at(tmp_path, reports=1)
+
+
+@pytest.mark.parametrize("count", [0, -1, 33])
 def test_a_partition_count_out_of_range_is_refused(tmp_path: Path, count: int) -> None:
     with pytest.raises(PartitionCountError):
         open_at(tmp_path, reports=count)
