@@ -6,6 +6,7 @@ Great Expectations does not take, or would read in another way, is refused inste
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import product
 
@@ -53,11 +54,23 @@ def telling_rows(suite: LoadedSuite) -> tuple[Columns, int]:
 
 def _rows(check: Check) -> Iterator[dict[str, float | str | None]]:
     limits = list(_numbers(msgspec.structs.asdict(check.expectation).values()))
-    near = [value for limit in limits for value in (np.nextafter(limit, -np.inf), limit, np.nextafter(limit, np.inf))]
     names = check.expectation.names()
-    values = [_TEXTS if name in TEXT_COLUMNS else (*_NUMBERS, *near) for name in names]
-    for combined in product(*values):
+    for combined in product(*(_texts(limits) if name in TEXT_COLUMNS else _near(limits) for name in names)):
         yield dict(zip(names, combined, strict=True))
+
+
+def _texts(limits: list[float]) -> list[str | None]:
+    """Of text, limits are lengths."""
+    return [*_TEXTS, *("x" * (int(limit) + beyond) for limit in limits for beyond in (-1, 0, 1))]
+
+
+def _near(limits: list[float]) -> list[float | None]:
+    near = [
+        value
+        for limit in limits
+        for value in (math.nextafter(limit, -math.inf), limit, math.nextafter(limit, math.inf))
+    ]
+    return [*_NUMBERS, *near]
 
 
 def _numbers(values: object) -> Iterator[float]:

@@ -31,7 +31,7 @@ COLUMNS = {
     "unreadable_age_count": "1 when the age is no number, has no unit or is beyond 1,000 years; else 0",
     "unreadable_seriousness_count": "of serious and its criteria, those that are neither 1 nor 2",
     "unreadable_count": "other values that could not be read",
-    "altered_count": "texts that were cut at 500 characters, or rid of control characters",
+    "altered_count": "texts that were cut at 500 characters, or rid of control or invisible characters",
     "drug_characterizations": "distinct codes of the drugs, ascending, comma separated; null when no drug has one",
     "reaction_outcomes": "distinct codes of the reactions, ascending, comma separated; null when none has one",
     "sex": "code as reported",

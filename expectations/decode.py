@@ -137,6 +137,7 @@ def _report(root: dict[str, object]) -> Report:
     unknown = top.unknown(REPORT_FIELDS) + patient.unknown(PATIENT_FIELDS)
     unknown += sum(entry.unknown(DRUG_FIELDS) for entry in drug_entries)
     unknown += sum(entry.unknown(REACTION_FIELDS) for entry in reaction_entries)
+    age_unit = patient.code("patientonsetageunit")
     numbers = (entry.text("duplicatenumb") for entry in top.each("reportduplicate"))
     return Report(
         safetyreportid=safetyreportid,
@@ -148,7 +149,7 @@ def _report(root: dict[str, object]) -> Report:
         transmissiondate=transmitted.date if transmitted else None,
         serious=top.yes_no("serious"),
         seriousness=tuple(criterion for criterion, field in _CRITERIA if top.yes_no(field)),
-        age_years=_age_years(patient),
+        age_years=_age_years(patient, age_unit),
         sex=patient.code("patientsex"),
         weight_kg=patient.number("patientweight"),
         qualification=source.code("qualification"),
@@ -167,7 +168,7 @@ def _report(root: dict[str, object]) -> Report:
         unknown_fields=unknown,
         unreadable=tuple(noted.unreadable),
         altered=tuple(noted.altered),
-        age_unit=patient.code("patientonsetageunit"),
+        age_unit=age_unit,
     )
 
 
@@ -250,11 +251,11 @@ def _only_substance(openfda: Fields) -> str | None:
     return Fields({"substance_name[0]": names[0]}, openfda.path, openfda.noted).name("substance_name[0]")
 
 
-def _age_years(patient: Fields) -> float | None:
+def _age_years(patient: Fields, unit: int | None) -> float | None:
     age = patient.number("patientonsetage")
     if age is None:
         return None
-    years_per_unit = _YEARS_PER_AGE_UNIT.get(patient.code("patientonsetageunit") or 0)
+    years_per_unit = _YEARS_PER_AGE_UNIT.get(unit or 0)
     if years_per_unit is None:  # 6 may be months or years: not guessed.
         patient.note("patientonsetageunit")
         return None

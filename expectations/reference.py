@@ -60,9 +60,14 @@ class Reference:
 
     def _suite_of(self, expectations: Sequence[Any]) -> Any:
         try:
-            return self._make(**{**self._document, "expectations": expectations})
+            suite = self._make(**{**self._document, "expectations": expectations})
         except Exception as error:
             raise SuiteError(f"Great Expectations does not take the suite: {error}") from error
+        taken = {expectation.meta["code"] for expectation in suite.expectations}
+        for code in [e["meta"]["code"] for e in expectations if e["meta"]["code"] not in taken]:
+            # It logs an expectation that it cannot read, and goes on without it.
+            raise SuiteError(f"Great Expectations does not take expectation {code}: check its fields")
+        return suite
 
 
 def row_verdicts(validation: Validation, reports: int, suite: LoadedSuite) -> Verdicts:

@@ -81,7 +81,7 @@ class Report(msgspec.Struct, frozen=True):
     unreadable: tuple[str, ...] = ()
     """JSON paths of values that could not be read, and are None here."""
     altered: tuple[str, ...] = ()
-    """JSON paths of texts that were cut, or rid of control characters."""
+    """JSON paths of texts that were cut, or rid of control or invisible characters."""
     age_unit: int | None = None
     """`patientonsetageunit` as reported: 800 decade, 801 year, 802 month, 803 week, 804 day, 805 hour."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -52,11 +52,7 @@ class _Between(RowExpectation, frozen=True, forbid_unknown_fields=True):
     strict_max: bool = False
 
     def problem(self) -> str | None:
-        if self.min_value is None and self.max_value is None:
-            return "neither min_value nor max_value"
-        if self.min_value is not None and self.max_value is not None and self.min_value > self.max_value:
-            return "min_value is above max_value"
-        return None
+        return _limits_problem(self.min_value, self.max_value)
 
     def unexpected(self, columns: Columns) -> Mask:
         values = columns[self.column]
@@ -116,12 +112,15 @@ class _OfText(RowExpectation, frozen=True, forbid_unknown_fields=True):
         raise NotImplementedError
 
 
+_Length: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=10_000)]  # No text is longer than 500 characters.
+
+
 class _Lengths(_OfText, frozen=True, forbid_unknown_fields=True):
-    min_value: int | None = None
-    max_value: int | None = None
+    min_value: _Length | None = None
+    max_value: _Length | None = None
 
     def problem(self) -> str | None:
-        return "neither min_value nor max_value" if self.min_value is None and self.max_value is None else None
+        return _limits_problem(self.min_value, self.max_value)
 
     def fails(self, value: str) -> bool:
         return (self.min_value is not None and len(value) < self.min_value) or (
@@ -135,7 +134,7 @@ class _MatchRegex(_OfText, frozen=True, forbid_unknown_fields=True):
     def problem(self) -> str | None:
         try:
             re.compile(self.regex)
-        except (re.error, RecursionError, OverflowError) as error:
+        except (re.error, ValueError, RecursionError, OverflowError) as error:
             return f"the regex does not compile: {error}"
         return None
 
@@ -194,6 +193,14 @@ ROW_EXPECTATIONS: Mapping[str, type[RowExpectation]] = {
     "expect_column_values_to_not_match_regex": _NotMatchRegex,
 }
 """By Great Expectations' name."""
+
+
+def _limits_problem(min_value: float | None, max_value: float | None) -> str | None:
+    if min_value is None and max_value is None:
+        return "neither min_value nor max_value"
+    if min_value is not None and max_value is not None and min_value > max_value:
+        return "min_value is above max_value"
+    return None
 
 
 def _is_null(values: NDArray[Any]) -> Mask:
