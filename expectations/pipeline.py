@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from expectations.reference import Reference, Validation
 from expectations.row_expectations import Columns
@@ -161,15 +162,16 @@ class PipelineChecker:
         self._reference.validate({name: np.array([0.0, 1.0]) for name in PIPELINE_COLUMNS})
 
     def check(self, received: Sequence[Received], *, now_ms: int) -> tuple[Finding, ...] | None:
-        """Judge events in any order; None when they are too few. What nothing is known of is not judged."""
+        """Judge events in any order; None when they are too few. What is known of too few of them is not judged."""
         if len(received) < self.suite.at_least:
             return None
         return findings(self.validate(received, now_ms=now_ms), len(received))
 
     def validate(self, received: Sequence[Received], *, now_ms: int) -> Validation:
-        """What Great Expectations says, however few they are."""
+        """What Great Expectations says of the columns of which enough is known."""
         columns = pipeline_columns(received, now_ms)
-        return self._reference.validate({n: values for n, values in columns.items() if not np.isnan(values).all()})
+        enough = min(self.suite.at_least, len(received))
+        return self._reference.validate({n: values for n, values in columns.items() if _known(values) >= enough})
 
 
 def findings(validation: Validation, events: int) -> tuple[Finding, ...]:
@@ -219,6 +221,10 @@ def pipeline_columns(received: Sequence[Received], now_ms: int) -> Columns:
     }
 
 
+def _known(values: NDArray[np.float64]) -> int:
+    return int(np.count_nonzero(~np.isnan(values)))
+
+
 def _missing(there: bool | None) -> float | None:
     return None if there is None else float(not there)
 
@@ -236,3 +242,5 @@ def _problems(suite: _Suite) -> Iterator[str]:
             yield f"{expectation.meta.code}: there is no column {limits.column!r}"
         if limits.min_value is None and limits.max_value is None:
             yield f"{expectation.meta.code}: neither min_value nor max_value"
+        elif limits.min_value is not None and limits.max_value is not None and limits.min_value > limits.max_value:
+            yield f"{expectation.meta.code}: min_value is above max_value"

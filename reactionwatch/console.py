@@ -36,7 +36,7 @@ def stopping() -> Iterator[threading.Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        # On a thread of its own: the signal may have come in the middle of a line, and a stream is not written to twice.
+        # On a thread of its own: the signal may have come in the middle of a line that is being written.
         threading.Thread(target=say, args=("Stopping (Ctrl-C again to end at once) ...",), daemon=True).start()
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

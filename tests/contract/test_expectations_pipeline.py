@@ -297,3 +297,12 @@ def test_a_checker_of_the_pipeline_leaves_one_of_reports_working(checker: Pipeli
     assert breaches(checker, usual()) == []
     assert reports.validate({"sex": np.array([1.0, 9.0])}).results[0].result["unexpected_count"] == 1
     assert breaches(checker, usual()) == []
+
+
+def test_what_is_known_of_a_few_events_only_is_not_judged(checker: PipelineChecker) -> None:
+    nameless = [replace(event, suspect=None) for event in usual()]
+    nameless[0] = replace(nameless[0], suspect="the only one")
+    found = checker.check(nameless, now_ms=NOW)
+    assert found is not None
+    assert "one_drug_everywhere" not in {finding.code for finding in found}
+    assert all(finding.ok for finding in found)

@@ -116,6 +116,10 @@ def test_a_suite_that_does_not_say_its_sample_is_refused(suite_folder: Write, me
         (of_column("drug"), "flood: there is no column 'drug'"),
         (of_column("age_years"), "flood: there is no column 'age_years'"),
         (expectation(kwargs={"column": "quarantined"}), "flood: neither min_value nor max_value"),
+        (
+            expectation(kwargs={"column": "quarantined", "min_value": 1, "max_value": 0.2}),
+            "flood: min_value is above max_value",
+        ),
         (expectation(kwargs={"column": "quarantined", "max_value": 1, "mostly": 0.9}), "unknown field `mostly`"),
         (expectation(kwargs={"column": "quarantined", "max_value": "1"}), "Expected `float"),
         (expectation(kwargs={"max_value": 1}), "missing required field `column`"),
