@@ -17,7 +17,7 @@ remedy and never carry secrets or the content of events. All of them survive pic
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 __all__ = [
     "ConfigurationError",
@@ -26,6 +26,7 @@ __all__ = [
     "EventTooLargeError",
     "HubNotFoundError",
     "HubUnreachableError",
+    "LostRange",
     "ProtocolError",
     "ReceiverDisplacedError",
     "ServerBusyError",
@@ -71,27 +72,42 @@ class ReceiverDisplacedError(EventHubsError):
     """Another reader took the partition over, or the limit of readers per partition is reached."""
 
 
+class LostRange(NamedTuple):
+    """Events of one partition that retention has passed: `wanted` up to, not including, `earliest`."""
+
+    partition_id: str
+    wanted: int
+    earliest: int
+
+    def __str__(self) -> str:
+        count = self.earliest - self.wanted
+        return f"{self.wanted} to {self.earliest - 1} ({count} event{'' if count == 1 else 's'})"
+
+
 class DataLossError(EventHubsError):
     """Events that were asked for are not in the partition.
 
     `wanted` is the first sequence number asked for, `earliest` the first one that can still be read. With
     `earliest > wanted` retention has passed the wanted events; otherwise the hub was recreated or restored and
-    its numbers begin again.
+    its numbers begin again. `others` are further partitions that retention has passed.
     """
 
-    def __init__(self, partition_id: str, wanted: int, earliest: int) -> None:
-        super().__init__(partition_id, wanted, earliest)
+    def __init__(self, partition_id: str, wanted: int, earliest: int, others: tuple[LostRange, ...] = ()) -> None:
+        super().__init__(partition_id, wanted, earliest, others)
         self.partition_id = partition_id
         self.wanted = wanted
         self.earliest = earliest
+        self.others = others
 
     def __str__(self) -> str:
         if self.earliest > self.wanted:
+            lost = LostRange(self.partition_id, self.wanted, self.earliest)
+            others = "".join(f" Partition {other.partition_id}: {other} are gone as well." for other in self.others)
             return (
-                f"Partition {self.partition_id}: events {self.wanted} to {self.earliest - 1} "
-                f"({self.earliest - self.wanted} events) are gone, retention has passed them. Restore them from "
-                f"elsewhere, or accept the loss by starting this partition at {self.earliest}; to avoid it, "
-                "raise the hub's retention or stop the stream for less time."
+                f"Partition {self.partition_id}: events {lost} are gone, retention has passed them.{others} Restore "
+                f"them from elsewhere, or accept the loss by starting this partition at {self.earliest} (for the Spark "
+                "source alone: with failOnDataLoss=false); to avoid it, raise the hub's retention or stop the stream "
+                "for less time."
             )
         return (
             f"Partition {self.partition_id}: event {self.wanted} was asked for, but the partition ends before "

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
-from eventhubs.errors import EventHubsError, ServerBusyError
+from eventhubs.errors import DataLossError, EventHubsError, ServerBusyError
 from eventhubs.receiver import HubInfo, HubReceiver, PartitionInfo, ReceivedEvent, Transport, open_receiver
 from eventhubs.settings import HubConnection
 
@@ -41,8 +41,6 @@ class KeptReceiver:
         self._clock = clock
         self._sleep = sleep
         self._receiver: HubReceiver | None = None
-        self.openings = 0
-        """How many connections there have been: after another one the hub may be another, too."""
 
     def hub_info(self) -> HubInfo:
         """See `HubReceiver`."""
@@ -51,6 +49,14 @@ class KeptReceiver:
     def partition_infos(self, partition_ids: Sequence[str]) -> list[PartitionInfo]:
         """See `HubReceiver`."""
         return self._ask(lambda receiver: receiver.partition_infos(partition_ids))
+
+    def describe(self, partition_ids: Sequence[str]) -> tuple[HubInfo, list[PartitionInfo]]:
+        """See `HubReceiver`."""
+        return self._ask(lambda receiver: receiver.describe(partition_ids))
+
+    def sequence_at(self, partition_id: str, enqueued_ms: int) -> int:
+        """See `HubReceiver`."""
+        return self._ask(lambda receiver: receiver.sequence_at(partition_id, enqueued_ms))
 
     def read(self, partition_id: str, first_sequence: int, count: int) -> Iterator[list[ReceivedEvent]]:
         """See `HubReceiver`."""
@@ -62,6 +68,9 @@ class KeptReceiver:
                     wanted = events[-1].sequence + 1
                     retry = self._retry()
                     yield events
+            except DataLossError:
+                # What is gone stays gone, and the connection is as good as before.
+                raise
             except EventHubsError as error:
                 self.close()
                 if wanted < end:
@@ -84,7 +93,6 @@ class KeptReceiver:
     def _open(self) -> HubReceiver:
         if self._receiver is None:
             self._receiver = self._opener()
-            self.openings += 1
         return self._receiver
 
     def _ask(self, call: Callable[[HubReceiver], _T]) -> _T:

@@ -15,6 +15,7 @@ from typing import Literal, Protocol, Self
 
 import msgspec
 
+from eventhubs.credential import Credential, entra_credential
 from eventhubs.errors import ConfigurationError, DataLossError, HubUnreachableError, ProtocolError
 from eventhubs.settings import HubConnection
 
@@ -23,6 +24,7 @@ __all__ = [
     "STANDARD_PROPERTIES",
     "HubInfo",
     "HubReceiver",
+    "NamedTransport",
     "PartitionInfo",
     "ReceivedEvent",
     "Transport",
@@ -30,7 +32,8 @@ __all__ = [
     "open_receiver",
 ]
 
-Transport = Literal["auto", "amqp", "sdk"]
+NamedTransport = Literal["amqp", "sdk"]
+Transport = Literal["auto", NamedTransport]
 
 STANDARD_PROPERTIES = (
     "message-id",
@@ -79,6 +82,11 @@ class PartitionInfo:
     next_sequence: int
     last_enqueued_ms: int | None
 
+    def reaches(self, enqueued_ms: int) -> bool:
+        """True when there is an event that was enqueued at `enqueued_ms` (Unix ms) or later."""
+        last = self.last_enqueued_ms
+        return self.begin_sequence < self.next_sequence and last is not None and last >= enqueued_ms
+
     @classmethod
     def from_service(
         cls, partition_id: str, begin: int, last: int, is_empty: bool, last_enqueued_ms: int
@@ -113,12 +121,25 @@ class ReceivedEvent(msgspec.Struct, frozen=True, gc=False):
 class HubReceiver(Protocol):
     """Reads one hub through one consumer group. Every call ends within its deadline, with a typed error if need be."""
 
+    @property
+    def transport(self) -> NamedTransport:
+        """Which of the transports it is; a further receiver of the same hub need not find out."""
+        ...
+
     def hub_info(self) -> HubInfo:
         """Name, time of creation and partitions of the hub."""
         ...
 
     def partition_infos(self, partition_ids: Sequence[str]) -> list[PartitionInfo]:
         """The readable ranges now, in the order asked for."""
+        ...
+
+    def describe(self, partition_ids: Sequence[str]) -> tuple[HubInfo, list[PartitionInfo]]:
+        """Both at once, in the time of one; the hub may say that it has other partitions than were asked for."""
+        ...
+
+    def sequence_at(self, partition_id: str, enqueued_ms: int) -> int:
+        """Number of the first event enqueued at `enqueued_ms` (Unix ms) or later; the next one to come if none was."""
         ...
 
     def read(self, partition_id: str, first_sequence: int, count: int) -> Iterator[list[ReceivedEvent]]:
@@ -147,21 +168,25 @@ def open_receiver(
     *,
     transport: Transport = "auto",
     receive_timeout: float = 60.0,
+    credential: Credential | None = None,
 ) -> HubReceiver:
     """A receiver for `hub`; with `auto` our lean AMQP client, or the official SDK where the peer does not suit it.
 
     `receive_timeout` is the longest wait in seconds without any progress, in every call. `auto` asks the hub for
     its properties once, and so raises here when the hub cannot be reached; the named transports connect at
-    their first call.
+    their first call. `credential` (of Azure's interface) takes the place of `DefaultAzureCredential` where the
+    connection uses Entra ID.
     """
     connection.check_hub(hub)
     if receive_timeout <= 0:
         raise ConfigurationError("receive_timeout must be a positive number of seconds.")
+    if connection.uses_entra_id and credential is None:
+        credential = entra_credential(connection)
     if transport == "sdk":
-        return _sdk_receiver(connection, hub, consumer_group, receive_timeout)
+        return _sdk_receiver(connection, hub, consumer_group, receive_timeout, credential)
     from eventhubs.receiver_amqp import AmqpReceiver
 
-    lean = AmqpReceiver(connection, hub, consumer_group, receive_timeout)
+    lean = AmqpReceiver(connection, hub, consumer_group, receive_timeout, credential)
     if transport == "amqp":
         return lean
     try:
@@ -169,18 +194,20 @@ def open_receiver(
     except ProtocolError as error:
         lean.close()
         _log.warning("Reading hub %s through the official SDK, which is slower: %s", hub, error)
-        return _sdk_receiver(connection, hub, consumer_group, receive_timeout)
+        return _sdk_receiver(connection, hub, consumer_group, receive_timeout, credential)
     except BaseException:
         lean.close()
         raise
     return lean
 
 
-def _sdk_receiver(connection: HubConnection, hub: str, consumer_group: str, receive_timeout: float) -> HubReceiver:
+def _sdk_receiver(
+    connection: HubConnection, hub: str, consumer_group: str, receive_timeout: float, credential: Credential | None
+) -> HubReceiver:
     # Importing the SDK takes longer than reading a micro-batch without it.
     from eventhubs.receiver_sdk import SdkReceiver
 
-    return SdkReceiver(connection, hub, consumer_group, receive_timeout)
+    return SdkReceiver(connection, hub, consumer_group, receive_timeout, credential)
 
 
 def exactly(
@@ -202,6 +229,8 @@ def exactly(
             if event.sequence < wanted:
                 continue
             if event.sequence > wanted:
+                if fresh:
+                    yield fresh
                 raise DataLossError(partition_id, wanted, event.sequence)
             fresh.append(event)
             wanted += 1

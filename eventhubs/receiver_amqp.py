@@ -1,20 +1,23 @@
 """Reading through our own lean AMQP client: one kept connection, cheap links, everything asked side by side.
 
-Signing in, one `$management` link for all questions, and a short-lived receiver link per range of events. Opening a
-range costs one round trip, asking for any number of partitions another, where the official SDK takes half a second
-each. A connection that has been idle is opened anew instead of being kept alive by a thread.
+Signing in, one `$management` link for all questions, and a short-lived session with a receiver link per range of
+events. Opening a range costs one round trip, asking for any number of partitions another, where the official SDK takes
+half a second each. A connection that has been idle is opened anew instead of being kept alive by a thread.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from eventhubs.amqp import Message, Symbol
-from eventhubs.amqp_client import AmqpConnection, Link, Request, RequestLink, decoded
-from eventhubs.credential import TOKEN_SCOPE, entra_credential
+from eventhubs.amqp_answers import HUB, LATEST_MS, check_status, info_of, partition
+from eventhubs.amqp_client import AmqpConnection, decoded
+from eventhubs.amqp_requests import Request, RequestLink
+from eventhubs.amqp_session import Delivery, Link, Session
+from eventhubs.credential import Credential, Token, TokenSource
 from eventhubs.errors import (
     DataLossError,
     EventHubsError,
@@ -38,56 +41,75 @@ from eventhubs.text import as_text, text_map
 __all__ = ["AmqpReceiver"]
 
 _LARGEST_CREDIT = 5_000
+"""Events; what bounds their bytes is the session's window."""
 _LARGEST_LIST = 500
+_LARGEST_LIST_BYTES = 4 * 1_048_576
 _SILENCE = 3.0
 """Seconds without an event after which we ask whether retention has passed the wanted ones."""
+_PROMPT = 10.0
+"""Seconds within which a connection that lives answers; one that was cut off without a word never does."""
 _IDLE = 30.0
 """Seconds after which a kept connection is not trusted any more; the service ends idle ones after a minute or more."""
-_TOKEN_LIFE = 3_600
-_TOKEN_MARGIN = 300
 
 
 class AmqpReceiver:
-    """A `HubReceiver` on `eventhubs.amqp`."""
+    """A `HubReceiver` on `eventhubs.amqp`; `credential` is needed where the connection uses Entra ID."""
 
-    def __init__(self, connection: HubConnection, hub: str, consumer_group: str, receive_timeout: float) -> None:
+    transport: Literal["amqp"] = "amqp"
+
+    def __init__(
+        self,
+        connection: HubConnection,
+        hub: str,
+        consumer_group: str,
+        receive_timeout: float,
+        credential: Credential | None = None,
+    ) -> None:
         connection.check_hub(hub)
         self._settings = connection
         self._hub = hub
         self._group = consumer_group
         self._timeout = receive_timeout
         self._where = f"hub {hub} at {connection.endpoint}"
-        self._credential = entra_credential(connection)
-        self._session: _Session | None = None
+        self._tokens = TokenSource(connection, credential)
+        self._kept: _Connected | None = None
 
     def hub_info(self) -> HubInfo:
         """See `HubReceiver`."""
-        [found] = self._manage([{"type": "com.microsoft:eventhub"}])
-        return HubInfo(found["name"], int(found["created_at"]), tuple(found["partition_ids"]))
+        return self.describe([])[0]
 
     def partition_infos(self, partition_ids: Sequence[str]) -> list[PartitionInfo]:
         """See `HubReceiver`; all partitions in one round trip."""
-        found = self._manage([{"type": "com.microsoft:partition", "partition": p} for p in partition_ids])
-        return [
-            PartitionInfo.from_service(
-                p["partition"],
-                int(p["begin_sequence_number"]),
-                int(p["last_enqueued_sequence_number"]),
-                bool(p["is_partition_empty"]),
-                int(p["last_enqueued_time_utc"]),
-            )
-            for p in found
-        ]
+        return self._manage([partition(p) for p in partition_ids])
+
+    def describe(self, partition_ids: Sequence[str]) -> tuple[HubInfo, list[PartitionInfo]]:
+        """See `HubReceiver`; all in one round trip."""
+        hub, *infos = self._manage([HUB, *(partition(p) for p in partition_ids)])
+        return hub, infos
+
+    def sequence_at(self, partition_id: str, enqueued_ms: int) -> int:
+        """See `HubReceiver`."""
+        [info] = self.partition_infos([partition_id])
+        if not info.reaches(enqueued_ms):
+            return info.next_sequence
+        start = f"amqp.annotation.x-opt-enqueued-time >= '{enqueued_ms}'"
+        arriving = self._arriving(partition_id, start, 1, None)
+        try:
+            return next(arriving)[0].sequence
+        finally:
+            arriving.close()
 
     def read(self, partition_id: str, first_sequence: int, count: int) -> Iterator[list[ReceivedEvent]]:
         """See `HubReceiver`."""
-        yield from exactly(partition_id, first_sequence, count, self._arriving(partition_id, first_sequence, count))
+        start = f"amqp.annotation.x-opt-sequence-number >= '{first_sequence}'"
+        arriving = self._arriving(partition_id, start, count, first_sequence)
+        yield from exactly(partition_id, first_sequence, count, arriving)
 
     def close(self) -> None:
         """See `HubReceiver`."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.connection.close()
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -97,184 +119,214 @@ class AmqpReceiver:
     ) -> None:
         self.close()
 
-    def _arriving(self, partition_id: str, first: int, count: int) -> Iterator[list[ReceivedEvent]]:
-        """What a link from `first` on delivers, until the silence is longer than the receive timeout."""
+    def _arriving(
+        self, partition_id: str, start: str, count: int, wanted: int | None
+    ) -> Generator[list[ReceivedEvent], None, None]:
+        """What a link from `start` on delivers, until the silence is longer than the receive timeout.
+
+        `wanted` is the number of the first event, where it is known.
+        """
         deadline = time.monotonic() + self._timeout
-        session = self._ready_session(deadline)
-        connection = session.connection
-        link = connection.attach(
-            receiver=True,
-            source=f"amqps://{self._settings.endpoint}/{self._hub}/ConsumerGroups/{self._group}"
-            f"/Partitions/{partition_id}",
-            target=f"reactionwatch-{partition_id}",
-            start=f"amqp.annotation.x-opt-sequence-number >= '{first}'",
-            properties={Symbol("com.microsoft:timeout"): int(self._timeout * 1_000)},
-        )
-        connection.flow(link, min(count, _LARGEST_CREDIT))
-        wanted, left = first, count
+        kept = self._ready(deadline)
+        connection = kept.connection
+        session, link = self._attached(kept, partition_id, start, count)
+        left = count
         try:
             while True:
-                if not connection.wait(lambda: _has_events(link), min(deadline, time.monotonic() + _SILENCE)):
+                if time.time() >= kept.token.renew_at:
+                    self._sign_in(kept, deadline)
+                if not connection.wait(link.has_messages, min(deadline, time.monotonic() + _SILENCE)):
                     self._explain_silence(partition_id, wanted, deadline)
                     continue
                 connection.handle_received()
-                events = _taken(link, connection)
-                left -= len(events)
+                deliveries = link.take(_LARGEST_LIST, _LARGEST_LIST_BYTES)
+                left -= len(deliveries)
                 if link.credit < min(left, _LARGEST_CREDIT // 2):
-                    connection.flow(link, min(left, _LARGEST_CREDIT))
+                    session.allow(link, min(left, _LARGEST_CREDIT))
+                kept.proven = True
+                events = [_received(d, self._where) for d in deliveries]
                 wanted = events[-1].sequence + 1
                 yield events
                 deadline = time.monotonic() + self._timeout
+        except UnauthorizedError as error:
+            self._drop(kept)
+            if left < count:
+                raise self._token_ended() from error
+            if not kept.proven:
+                raise
         except EventHubsError as error:
-            if link.error is not error:
-                self.close()
+            if not (isinstance(error, DataLossError) or error is link.error or error is session.error):
+                self._drop(kept)
             raise
         finally:
-            if self._session is session:
-                self._let_go(link)
+            self._let_go(session, kept)
+        # A connection that had let us in before: a new one, whose refusal counts.
+        yield from self._arriving(partition_id, start, count, wanted)
 
-    def _let_go(self, link: Link) -> None:
+    def _attached(self, kept: _Connected, partition_id: str, start: str, count: int) -> tuple[Session, Link]:
         try:
-            link.connection.detach(link)
-        except HubUnreachableError:
-            # The reader has what it wanted; whoever comes next opens a new connection.
-            self.close()
-
-    def _explain_silence(self, partition_id: str, wanted: int, deadline: float) -> None:
-        """Raise why nothing comes, if that is known or the time is over."""
-        if time.monotonic() >= deadline:
-            raise HubUnreachableError(
-                f"Partition {partition_id} of {self._where} delivered nothing for {self._timeout:g} s while event "
-                f"{wanted} was awaited. Check that the event exists, the network and the service's health, or raise "
-                "the receive timeout."
+            session = kept.connection.begin()
+            link = session.attach(
+                receiver=True,
+                source=f"amqps://{self._settings.endpoint}/{self._hub}/ConsumerGroups/{self._group}"
+                f"/Partitions/{partition_id}",
+                target=f"reactionwatch-{partition_id}",
+                start=start,
+                properties={Symbol("com.microsoft:timeout"): int(self._timeout * 1_000)},
             )
-        [info] = self.partition_infos([partition_id])
-        if info.begin_sequence > wanted:
+            session.allow(link, min(count, _LARGEST_CREDIT))
+        except EventHubsError:
+            self._drop(kept)
+            raise
+        return session, link
+
+    def _let_go(self, session: Session, kept: _Connected) -> None:
+        if self._kept is kept:
+            try:
+                session.end()
+            except HubUnreachableError:
+                # The reader has what it wanted; whoever comes next opens a new connection.
+                self._drop(kept)
+
+    def _explain_silence(self, partition_id: str, wanted: int | None, deadline: float) -> None:
+        """Raise why nothing comes, if that is known or the time is over."""
+        now = time.monotonic()
+        if now >= deadline:
+            awaited = "an event" if wanted is None else f"event {wanted}"
+            raise HubUnreachableError(
+                f"Partition {partition_id} of {self._where} delivered nothing for {self._timeout:g} s while {awaited} "
+                "was awaited. Check that the event exists, the network and the service's health, or raise the receive "
+                "timeout."
+            )
+        [info] = self._ask([partition(partition_id)], min(deadline, now + _PROMPT))
+        if wanted is not None and info.begin_sequence > wanted:
             raise DataLossError(partition_id, wanted, info.begin_sequence)
 
-    def _manage(self, questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Put READ requests to the management node, all under way at once."""
+    def _manage(self, questions: Sequence[dict[str, str]]) -> list[Any]:
+        """Put READ requests to the management node; on a new connection if the kept one turns out to be dead."""
         if not questions:
             return []
         deadline = time.monotonic() + self._timeout
-        common = {"operation": "READ", "name": self._hub}
-        try:
-            session = self._ready_session(deadline)
-            token = session.token
-            requests = [Request(common | q | {"security_token": token}) for q in questions]
-            answers = session.management.ask(requests, deadline)
-        except EventHubsError:
-            self.close()
-            raise
-        return [_answer(a, self._where) for a in answers]
-
-    def _ready_session(self, deadline: float) -> _Session:
-        """The kept session, or a new one; its token is good for a while."""
-        session = self._session
-        if session is not None and session.connection.is_stale(_IDLE):
-            self.close()
-            session = None
-        if session is None:
-            connection = AmqpConnection(self._settings, self._where, deadline)
-            self._session = session = _Session(connection)
-        if session.token_ends_at - time.time() < _TOKEN_MARGIN:
+        kept = self._kept
+        if kept is not None:
             try:
-                self._sign_in(session, deadline)
-            except EventHubsError:
-                self.close()
-                raise
-        return session
+                return self._ask(questions, min(deadline, time.monotonic() + _PROMPT))
+            except UnauthorizedError:
+                if not kept.proven:
+                    raise
+            except HubUnreachableError:
+                if time.monotonic() >= deadline:
+                    raise
+        return self._ask(questions, deadline)
 
-    def _sign_in(self, session: _Session, deadline: float) -> None:
+    def _ask(self, questions: Sequence[dict[str, str]], deadline: float) -> list[Any]:
+        """Put READ requests to the management node, all under way at once; gives the infos."""
+        common = {"operation": "READ", "name": self._hub}
+        kept = self._ready(deadline)
+        try:
+            requests = [Request(common | q | {"security_token": kept.token.text}) for q in questions]
+            told = zip(questions, kept.management.ask(requests, deadline), strict=True)
+            infos = [info_of(answer, question, self._where) for question, answer in told]
+        except EventHubsError as error:
+            # An answer about the hub leaves the connection as good as it was.
+            if not isinstance(error, HubNotFoundError | ServerBusyError):
+                self._drop(kept)
+            raise
+        kept.proven = True
+        return infos
+
+    def _token_ended(self) -> HubUnreachableError:
+        """A refusal after events had come is no wrong key: the token has expired, and the next one may do."""
+        return HubUnreachableError(
+            f"The service does not accept our token any more ({self._where}). Sign in again; if it stays, check the "
+            "key, the role, and this machine's clock."
+        )
+
+    def _drop(self, kept: _Connected) -> None:
+        """Close a connection that is of no more use, unless there is a newer one already."""
+        if self._kept is kept:
+            self.close()
+
+    def _ready(self, deadline: float) -> _Connected:
+        """The kept connection, or a new one; its token is good for a while."""
+        kept = self._kept
+        if kept is not None and kept.connection.is_stale(_IDLE):
+            self.close()
+            kept = None
+        if kept is None:
+            connection = AmqpConnection(self._settings, self._where, deadline, self._timeout)
+            try:
+                self._kept = kept = _Connected(connection)
+            except BaseException:
+                connection.close()
+                raise
+        if time.time() >= kept.token.renew_at:
+            try:
+                self._sign_in(kept, deadline)
+            except BaseException:
+                self._drop(kept)
+                raise
+        return kept
+
+    def _sign_in(self, kept: _Connected, deadline: float) -> None:
         """Put a token for the hub and one for the consumer group."""
         hub = f"sb://{self._settings.endpoint}/{self._hub}"
         audiences = (hub, f"{hub}/consumergroups/{self._group}")
-        requests, ends_at = [], 0.0
-        for audience in audiences:
-            kind, token, ends_at = self._token(audience)
-            if audience == hub:
-                session.token = token
-            requests.append(
-                Request({"operation": "put-token", "type": kind, "name": audience, "expiration": int(ends_at)}, token)
+        tokens = [self._tokens.token(audience, deadline) for audience in audiences]
+        requests = [
+            Request(
+                {"operation": "put-token", "type": token.kind, "name": audience, "expiration": token.ends_at},
+                token.text,
             )
-        for answer in session.cbs.ask(requests, deadline):
-            _check(answer, self._where)
-        session.token_ends_at = ends_at
-
-    def _token(self, audience: str) -> tuple[str, str, float]:
-        """Kind, text and end (Unix seconds) of a token for `audience`."""
-        if self._credential is not None:
-            try:
-                found = self._credential.get_token(TOKEN_SCOPE)
-            except Exception as error:
-                raise UnauthorizedError(
-                    f"No Entra ID token for {self._where} ({type(error).__name__}). Sign in (az login), or give this "
-                    "machine a managed identity or service principal."
-                ) from error
-            return "jwt", found.token, found.expires_on
-        if self._settings.signature is not None:
-            ends_at = self._settings.signature_expires_at()
-        else:
-            ends_at = int(time.time()) + _TOKEN_LIFE
-        token = self._settings.shared_access_token(audience, ends_at)
-        return "servicebus.windows.net:sastoken", token, ends_at
+            for audience, token in zip(audiences, tokens, strict=True)
+        ]
+        for answer in kept.cbs.ask(requests, deadline):
+            check_status(answer, self._where)
+        kept.token = tokens[0]
 
 
-class _Session:
+class _Connected:
     """One connection with its two standing request links and its token."""
 
     def __init__(self, connection: AmqpConnection) -> None:
         self.connection = connection
-        self.cbs = RequestLink(connection, "$cbs")
-        self.token = ""
-        self.token_ends_at = 0.0
+        self.token = Token("", "", 0, 0.0)
+        self.proven = False
+        """The service has accepted our token and served us."""
+        self._control = connection.begin()
+        self.cbs = RequestLink(connection, self._control, "$cbs")
         self._management: RequestLink | None = None
 
     @property
     def management(self) -> RequestLink:
         # Attached after signing in: the service refuses it before.
         if self._management is None:
-            self._management = RequestLink(self.connection, "$management")
+            self._management = RequestLink(self.connection, self._control, "$management")
         return self._management
 
 
-def _has_events(link: Link) -> bool:
-    """True when there are some; raises why the link ended once all that came before is taken."""
-    if not link.arrived:
-        link.ready()
-    return bool(link.arrived)
-
-
-def _taken(link: Link, connection: AmqpConnection) -> list[ReceivedEvent]:
-    """The events that have arrived, at least one, settled."""
-    deliveries = [link.arrived.popleft() for _ in range(min(len(link.arrived), _LARGEST_LIST))]
-    unsettled = [d.delivery_id for d in deliveries if not d.settled]
-    if unsettled:
-        connection.settle(unsettled[0], unsettled[-1])
-    return [_received(decoded(d.payload, connection.where), connection.where) for d in deliveries]
-
-
-def _received(message: Message, where: str) -> ReceivedEvent:
+def _received(delivery: Delivery, where: str) -> ReceivedEvent:
+    message = decoded(delivery.payload, where)
     annotations = message.annotations
-    try:
-        sequence, offset = annotations["x-opt-sequence-number"], annotations["x-opt-offset"]
-        enqueued_ms = annotations["x-opt-enqueued-time"]
-    except KeyError as error:
+    sequence, offset = annotations.get("x-opt-sequence-number"), annotations.get("x-opt-offset")
+    enqueued_ms = annotations.get("x-opt-enqueued-time")
+    if type(sequence) is not int or offset is None or type(enqueued_ms) is not int or not 0 <= enqueued_ms < LATEST_MS:
         raise ProtocolError(
             f"An event of {where} has no sequence number, offset or time. Check that this is an Event Hubs namespace."
-        ) from error
+        )
     key, publisher = annotations.get("x-opt-partition-key"), annotations.get("x-opt-publisher")
-    others = ((k, v) for k, v in annotations.items() if k not in ANNOTATIONS_WITH_FIELD)
-    standard = zip(STANDARD_PROPERTIES, message.properties, strict=False)
+    named = [pair for pair in annotations.items() if pair[0] not in ANNOTATIONS_WITH_FIELD]
+    if message.properties:
+        named += zip(STANDARD_PROPERTIES, message.properties, strict=False)
     return ReceivedEvent(
         body=_body(message),
         sequence=sequence,
         offset=as_text(offset),
         enqueued_ms=enqueued_ms,
         partition_key=None if key is None else as_text(key),
-        properties=text_map(message.application_properties.items()),
+        properties=text_map(message.application_properties.items()) if message.application_properties else {},
         publisher=None if publisher is None else as_text(publisher),
-        system_properties=text_map([*standard, *others]),
+        system_properties=text_map(named) if named else {},
     )
 
 
@@ -285,34 +337,3 @@ def _body(message: Message) -> bytes:
     if body is None:
         return b""
     return body if isinstance(body, bytes) else as_text(body).encode()
-
-
-def _answer(message: Message, where: str) -> dict[str, Any]:
-    _check(message, where)
-    if not isinstance(message.value, dict):
-        raise ProtocolError(f"The management node of {where} gave no map. Try transport 'sdk'.")
-    return message.value
-
-
-def _check(message: Message, where: str) -> None:
-    """Raise what a status code other than 2xx means; the descriptions can repeat what we sent, so they are dropped."""
-    properties = message.application_properties
-    status = properties.get("status-code", properties.get("statusCode"))
-    if not isinstance(status, int):
-        raise ProtocolError(f"An answer of {where} has no status. Try transport 'sdk'.")
-    if 200 <= status < 300:
-        return
-    if status in {401, 403}:
-        raise UnauthorizedError(
-            f"Access refused ({where}: {status}). Check the key or shared access policy (it needs Listen to read), or "
-            "the Entra ID role (Azure Event Hubs Data Receiver)."
-        )
-    if status in {404, 410}:
-        raise HubNotFoundError(
-            f"Not found ({where}: {status}). Check the names of namespace, hub and consumer group, and the partition."
-        )
-    if status in {429, 503}:
-        raise ServerBusyError(f"The namespace throttles ({where}: {status}). Wait, or add throughput units.")
-    if status >= 500 or status == 408:
-        raise HubUnreachableError(f"The service failed ({where}: {status}). Try again.")
-    raise ProtocolError(f"The service refused the request ({where}: {status}). Try transport 'sdk'.")

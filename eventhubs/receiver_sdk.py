@@ -8,18 +8,18 @@ its own and is given up, with a typed error, when its time is over.
 from __future__ import annotations
 
 import datetime as dt
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self
 
 from azure.eventhub import EventData, EventHubConsumerClient
 from azure.eventhub.amqp import AmqpMessageBodyType
 
-from eventhubs.credential import entra_credential
-from eventhubs.errors import DataLossError, EventHubsError, HubUnreachableError
+from eventhubs.credential import Credential
+from eventhubs.errors import DataLossError, EventHubsError, HubUnreachableError, UnauthorizedError
 from eventhubs.receiver import (
     ANNOTATIONS_WITH_FIELD,
     STANDARD_PROPERTIES,
@@ -31,12 +31,15 @@ from eventhubs.receiver import (
 from eventhubs.sdk import consumer_client, translated
 from eventhubs.settings import HubConnection
 from eventhubs.text import as_text, text_map
+from eventhubs.threads import ThreadedCall
 
 __all__ = ["SdkReceiver"]
 
-_T = TypeVar("_T")
-_PREFETCH = 1_000
-_BUFFERED_LISTS = 8
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_PREFETCH = 32
+"""Events under way; the SDK holds all of them at once, in frames of up to 1 MiB. More are not read any faster."""
+_BUFFERED_BYTES = 16 * 1_048_576
+"""Bytes of events between the SDK's thread and the reader; a list that is larger waits there alone."""
 _SILENCE = 3.0
 """Seconds without an event after which we ask whether retention has passed the wanted ones."""
 _ATTEMPTS = 2
@@ -44,45 +47,54 @@ _ATTEMPTS = 2
 
 
 class SdkReceiver:
-    """A `HubReceiver` on `azure.eventhub`."""
+    """A `HubReceiver` on `azure.eventhub`; `credential` is needed where the connection uses Entra ID."""
 
-    def __init__(self, connection: HubConnection, hub: str, consumer_group: str, receive_timeout: float) -> None:
+    transport: Literal["sdk"] = "sdk"
+
+    def __init__(
+        self,
+        connection: HubConnection,
+        hub: str,
+        consumer_group: str,
+        receive_timeout: float,
+        credential: Credential | None = None,
+    ) -> None:
         self._connection = connection
         self._hub = hub
         self._group = consumer_group
         self._timeout = receive_timeout
-        self._credential = entra_credential(connection)
+        self._credential = credential
+        self._where = f"hub {hub} at {connection.endpoint}"
         self._client = self._new_client()
 
     def hub_info(self) -> HubInfo:
         """See `HubReceiver`."""
-        [found] = self._ask([self._client.get_eventhub_properties])
-        return HubInfo(
-            found["eventhub_name"], round(found["created_at"].timestamp() * 1000), tuple(found["partition_ids"])
-        )
+        return self.describe([])[0]
 
     def partition_infos(self, partition_ids: Sequence[str]) -> list[PartitionInfo]:
         """See `HubReceiver`; one thread per partition."""
+        return [_partition_info(found) for found in self._ask(self._about(partition_ids))]
 
-        def asking(partition_id: str) -> Callable[[], dict[str, Any]]:
-            return lambda: self._client.get_partition_properties(partition_id)
+    def describe(self, partition_ids: Sequence[str]) -> tuple[HubInfo, list[PartitionInfo]]:
+        """See `HubReceiver`; one thread for each."""
+        hub, *partitions = self._ask([self._client.get_eventhub_properties, *self._about(partition_ids)])
+        info = HubInfo(hub["eventhub_name"], _unix_ms(hub["created_at"]), tuple(hub["partition_ids"]))
+        return info, [_partition_info(found) for found in partitions]
 
-        found = self._ask([asking(p) for p in partition_ids])
-        return [
-            PartitionInfo.from_service(
-                p["id"],
-                p["beginning_sequence_number"],
-                p["last_enqueued_sequence_number"],
-                p["is_empty"],
-                _unix_ms(p["last_enqueued_time_utc"]),
-            )
-            for p in found
-        ]
+    def sequence_at(self, partition_id: str, enqueued_ms: int) -> int:
+        """See `HubReceiver`."""
+        [info] = self.partition_infos([partition_id])
+        if not info.reaches(enqueued_ms):
+            return info.next_sequence
+        link = self._link(partition_id, _EPOCH + dt.timedelta(milliseconds=enqueued_ms))
+        try:
+            return next(self._arriving(link, partition_id, None))[0].sequence
+        finally:
+            link.close()
 
     def read(self, partition_id: str, first_sequence: int, count: int) -> Iterator[list[ReceivedEvent]]:
         """See `HubReceiver`."""
-        where = f"hub {self._hub} at {self._connection.endpoint}, partition {partition_id}"
-        link = _Link(self._new_client(), where, partition_id, first_sequence)
+        link = self._link(partition_id, first_sequence)
         try:
             yield from exactly(partition_id, first_sequence, count, self._arriving(link, partition_id, first_sequence))
         finally:
@@ -100,130 +112,157 @@ class SdkReceiver:
     ) -> None:
         self.close()
 
-    def _arriving(self, link: _Link, partition_id: str, first: int) -> Iterator[list[ReceivedEvent]]:
-        """What the link delivers, until the silence is longer than the receive timeout."""
-        wanted, asked, last_progress = first, False, time.monotonic()
+    def _link(self, partition_id: str, start: int | dt.datetime) -> _Link:
+        return _Link(self._new_client(), f"{self._where}, partition {partition_id}", partition_id, start)
+
+    def _arriving(self, link: _Link, partition_id: str, wanted: int | None) -> Iterator[list[ReceivedEvent]]:
+        """What the link delivers, until the silence is longer than the receive timeout.
+
+        `wanted` is the number of the first event, where it is known.
+        """
+        asked, last_progress = False, time.monotonic()
         while True:
             silent = time.monotonic() - last_progress
             left = (self._timeout if asked else min(_SILENCE, self._timeout)) - silent
             events = link.take(max(left, 0.0))
             if events:
-                wanted, asked, last_progress = events[-1].sequence + 1, False, time.monotonic()
+                wanted, asked = events[-1].sequence + 1, False
                 yield events
+                last_progress = time.monotonic()
             elif not asked:
                 asked = True
                 [info] = self.partition_infos([partition_id])
-                if info.begin_sequence > wanted:
+                if wanted is not None and info.begin_sequence > wanted:
                     raise DataLossError(partition_id, wanted, info.begin_sequence)
             elif time.monotonic() - last_progress >= self._timeout:
+                awaited = "an event" if wanted is None else f"event {wanted}"
                 raise HubUnreachableError(
                     f"Partition {partition_id} of hub {self._hub} delivered nothing for {self._timeout:g} s while "
-                    f"event {wanted} was awaited. Check that the event exists, the network and the service's "
-                    "health, or raise the receive timeout."
+                    f"{awaited} was awaited. Check that the event exists, the network and the service's health, or "
+                    "raise the receive timeout."
                 )
 
     def _new_client(self) -> EventHubConsumerClient:
         return consumer_client(self._connection, self._credential, self._hub, self._group)
 
+    def _about(self, partition_ids: Sequence[str]) -> list[Callable[[], dict[str, Any]]]:
+        def asking(partition_id: str) -> Callable[[], dict[str, Any]]:
+            return lambda: self._client.get_partition_properties(partition_id)
+
+        return [asking(p) for p in partition_ids]
+
     def _ask(self, calls: Sequence[Callable[[], dict[str, Any]]]) -> list[dict[str, Any]]:
         """Run management reads side by side, each within the receive timeout."""
-        where = f"hub {self._hub} at {self._connection.endpoint}"
+
+        def asking(call: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+            return lambda: self._tried(call)
+
         deadline = time.monotonic() + self._timeout
-        answers = [_Answer(call, where) for call in calls]
-        return [answer.wait(deadline) for answer in answers]
+        running = [ThreadedCall(asking(call), "eventhubs-management") for call in calls]
+        try:
+            return [call.result(deadline) for call in running]
+        except TimeoutError:
+            raise HubUnreachableError(
+                f"No answer from Event Hubs in time ({self._where}). Check the host, the network (port 5671 outward) "
+                "and the service's health, or raise the receive timeout."
+            ) from None
 
-
-class _Answer:
-    """The result of a call on a daemon thread, which may be given up."""
-
-    def __init__(self, call: Callable[[], dict[str, Any]], where: str) -> None:
-        self._box: queue.SimpleQueue[dict[str, Any] | EventHubsError] = queue.SimpleQueue()
-        self._where = where
-        threading.Thread(target=self._run, args=(call,), name="eventhubs-management", daemon=True).start()
-
-    def _run(self, call: Callable[[], dict[str, Any]]) -> None:
+    def _tried(self, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                self._box.put(call())
-                return
-            except Exception as error:  # noqa: BLE001 - the SDK raises whatever its sockets and parsers raise
+                return call()
+            except Exception as error:  # the SDK raises whatever its sockets and parsers raise
                 typed = translated(error, self._where)
-                if attempt == _ATTEMPTS or not typed.transient:
-                    self._box.put(typed)
-                    return
-
-    def wait(self, deadline: float) -> dict[str, Any]:
-        try:
-            found = self._box.get(timeout=max(deadline - time.monotonic(), 0.0))
-        except queue.Empty:
-            raise HubUnreachableError(
-                f"No answer from Event Hubs in time ({self._where}). Check the host, the network (port 5671 "
-                "outward) and the service's health, or raise the receive timeout."
-            ) from None
-        if isinstance(found, EventHubsError):
-            raise found
-        return found
+                if attempt == _ATTEMPTS or not isinstance(typed, HubUnreachableError):
+                    raise typed from error
+        raise AssertionError("the last attempt returns or raises")
 
 
 class _Link:
     """One partition being received on a daemon thread, with a bounded buffer in between."""
 
-    def __init__(self, client: EventHubConsumerClient, where: str, partition_id: str, first: int) -> None:
+    def __init__(self, client: EventHubConsumerClient, where: str, partition_id: str, start: int | dt.datetime) -> None:
         self._where = where
-        self._buffer: queue.Queue[list[ReceivedEvent] | EventHubsError] = queue.Queue(_BUFFERED_LISTS)
-        self._closed = threading.Event()
+        self._changed = threading.Condition()
+        self._buffer: deque[tuple[list[ReceivedEvent], int]] = deque()
+        self._size = 0
+        self._error: EventHubsError | None = None
+        self._delivered = False
+        self._closed = False
         self._client = client
         threading.Thread(
-            target=self._run, args=(partition_id, first), name=f"eventhubs-read-{partition_id}", daemon=True
+            target=self._run, args=(partition_id, start), name=f"eventhubs-read-{partition_id}", daemon=True
         ).start()
 
     def take(self, seconds: float) -> list[ReceivedEvent]:
-        """The next events, or none when the time is over first; raises what ended the link."""
-        try:
-            item = self._buffer.get(timeout=seconds) if seconds > 0 else self._buffer.get_nowait()
-        except queue.Empty:
-            return []
-        if isinstance(item, EventHubsError):
-            raise item
-        return item
+        """The next events, or none when the time is over first; raises what ended the link once they are taken."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._buffer or self._error, timeout=seconds)
+            if not self._buffer:
+                if self._error is not None:
+                    raise self._error
+                return []
+            events, size = self._buffer.popleft()
+            self._size -= size
+            self._changed.notify_all()
+            return events
 
     def close(self) -> None:
         """Stop receiving; the thread closes the SDK's link behind our back (about 0.9 s)."""
-        self._closed.set()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         self._client.close()
 
-    def _run(self, partition_id: str, first: int) -> None:
+    def _run(self, partition_id: str, start: int | dt.datetime) -> None:
         try:
             self._client.receive_batch(
                 on_event_batch=self._on_events,
                 on_error=self._on_error,
                 partition_id=partition_id,
-                starting_position=first,
+                starting_position=start,
                 starting_position_inclusive=True,
                 max_batch_size=_PREFETCH,
                 prefetch=_PREFETCH,
             )
         except Exception as error:  # noqa: BLE001 - the SDK raises whatever its sockets and parsers raise
-            self._put(translated(error, self._where))
+            self._on_error(None, error)
 
     def _on_events(self, _context: object, events: list[EventData]) -> None:
-        if events:
-            self._put([_received(event) for event in events])
+        if not events:
+            return
+        received = [_received(event) for event in events]
+        size = sum(len(event.body) for event in received)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closed or self._error or not self._buffer or self._size + size <= _BUFFERED_BYTES
+            )
+            # After an error the SDK begins again at the start; the reader has been told to do so where it was.
+            if not self._closed and self._error is None:
+                self._buffer.append((received, size))
+                self._size += size
+                self._delivered = True
+                self._changed.notify_all()
 
     def _on_error(self, _context: object, error: Exception) -> None:
-        # A broken connection is opened again by the SDK itself, from the first event once more; the reader drops
-        # what it has had already, and its deadline decides when to give up.
         typed = translated(error, self._where)
-        if not typed.transient:
-            self._put(typed)
+        with self._changed:
+            if self._delivered and isinstance(typed, UnauthorizedError):
+                # No wrong key, then: the token has expired, and the next one may do.
+                typed = HubUnreachableError(f"The service does not accept our token any more ({self._where}).")
+            if self._error is None:
+                self._error = typed
+            self._changed.notify_all()
 
-    def _put(self, item: list[ReceivedEvent] | EventHubsError) -> None:
-        while not self._closed.is_set():
-            try:
-                self._buffer.put(item, timeout=0.2)
-                return
-            except queue.Full:
-                continue
+
+def _partition_info(found: dict[str, Any]) -> PartitionInfo:
+    return PartitionInfo.from_service(
+        found["id"],
+        found["beginning_sequence_number"],
+        found["last_enqueued_sequence_number"],
+        found["is_empty"],
+        _unix_ms(found["last_enqueued_time_utc"]),
+    )
 
 
 def _received(event: EventData) -> ReceivedEvent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from azure.eventhub import EventHubConsumerClient, EventHubProducerClient
@@ -14,9 +15,11 @@ from azure.eventhub.exceptions import (
 )
 
 from eventhubs.errors import (
+    ConfigurationError,
     EventHubsError,
     HubNotFoundError,
     HubUnreachableError,
+    ServerBusyError,
     UnauthorizedError,
     error_for_condition,
 )
@@ -48,8 +51,17 @@ def producer_client(connection: HubConnection, credential: Any | None, hub: str)
 def translated(error: Exception, where: str) -> EventHubsError:
     """The SDK's error as ours; `where` names the entity concerned."""
     condition = getattr(error, "error", None)
+    if isinstance(error, ValueError) and "Wrong partition id" in str(error):
+        return HubNotFoundError(f"Not found ({where}). Check that the partition exists.")
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return ConfigurationError(
+            f"The certificate is not trusted ({where}). Check the host name and this machine's certificate authorities."
+        )
+    answered = _answered(str(error), where)
+    if answered is not None:
+        return answered
     if isinstance(error, AuthenticationError):
-        return _refused(str(error), condition, where)
+        return _refused(condition, where)
     if condition:
         typed = error_for_condition(f"amqp:{condition}", where)
         if typed.transient or not isinstance(error, ConnectError) or condition not in _UNNAMED:
@@ -65,12 +77,23 @@ def translated(error: Exception, where: str) -> EventHubsError:
 
 
 _UNNAMED = frozenset({"client-error", "unknown-error", "vendor-error"})
+_STATUS = re.compile(r"Status code: (\d{3})\b")
 
 
-def _refused(text: str, condition: str | None, where: str) -> EventHubsError:
-    """Tell apart what the SDK throws into one class: a missing hub, a slow service, a wrong key."""
-    if "Status code: 404" in text:
+def _answered(text: str, where: str) -> EventHubsError | None:
+    """What a status means that the SDK has put into words only, whatever class it threw."""
+    status = _STATUS.search(text)
+    if status is None:
+        return None
+    if status[1] in {"404", "410"}:
         return HubNotFoundError(f"Not found ({where}). Check the names of namespace and hub.")
+    if status[1] in {"429", "503"}:
+        return ServerBusyError(f"The namespace throttles ({where}). Wait, or add throughput units.")
+    return None
+
+
+def _refused(condition: str | None, where: str) -> EventHubsError:
+    """Tell apart what the SDK throws into one class: a slow service, a wrong key."""
     if condition == "internal-error":
         return HubUnreachableError(f"Signing in took too long ({where}). Try again; check the service's health.")
     return UnauthorizedError(
@@ -84,5 +107,5 @@ def _client(kind: Any, connection: HubConnection, credential: Any | None, hub: s
     # Our own callers retry, with deadlines; a retry inside a retry would multiply the waits.
     options |= {"retry_total": 0}
     if credential is not None:
-        return kind(connection.host, hub, credential=credential, **options)
+        return kind(connection.endpoint, hub, credential=credential, use_tls=connection.use_tls, **options)
     return kind.from_connection_string(connection.to_text(), eventhub_name=hub, **options)

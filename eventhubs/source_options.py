@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
 from eventhubs.errors import ConfigurationError
+from eventhubs.old_options import advice_on
+from eventhubs.positions import EnqueuedAt, Position, parse_position
 from eventhubs.receiver import Transport
 from eventhubs.settings import HubConnection
 
@@ -19,8 +20,12 @@ OPTIONS = {
     "namespace": "host name of the namespace, signing in through Entra ID; or give connectionString",
     "hub": "name of the hub; may be left out when the connection string has EntityPath",
     "consumerGroup": "consumer group, default $Default",
-    "startingPosition": 'earliest (default), latest, or JSON such as {"0": 17}: partition to first sequence number',
+    "startingPosition": "earliest (default), latest, an ISO 8601 time such as 2026-03-01T06:00:00Z (UTC if it names no "
+    'zone), or JSON such as {"0": 17}: partition to first sequence number',
+    "endingPosition": "batch reads only: the position to stop before, as startingPosition; default latest",
     "maxEventsPerTrigger": "most events in one micro-batch, over all partitions; default no limit",
+    "failOnDataLoss": "true (default): stop when retention has passed events that are due; false: go on behind them "
+    "with a warning",
     "receiveTimeout": "longest wait in seconds without any progress, default 60",
     "transport": "auto (default), amqp or sdk",
 }
@@ -34,9 +39,11 @@ class SourceOptions:
     connection: HubConnection
     hub: str
     consumer_group: str = "$Default"
-    starting_position: str | dict[str, int] = "earliest"
-    """`earliest`, `latest`, or first sequence numbers; partitions not named begin at the earliest event."""
+    starting_position: Position = "earliest"
+    ending_position: Position | None = None
+    """None where it was not given, which reads to the latest event."""
     max_events_per_trigger: int | None = None
+    fail_on_data_loss: bool = True
     receive_timeout: float = 60.0
     transport: Transport = "auto"
 
@@ -49,15 +56,27 @@ class SourceOptions:
         if hub is None:
             raise ConfigurationError("Option 'hub' is missing: name the hub to read from.")
         connection.check_hub(hub)
+        start = parse_position("startingPosition", values.get("startingPosition", "earliest"))
+        end = values.get("endingPosition")
         return cls(
             connection,
             hub,
             values.get("consumerGroup") or "$Default",
-            _starting_position(values.get("startingPosition", "earliest")),
+            start,
+            None if end is None else _ending_position(end, start),
             _max_events(values.get("maxEventsPerTrigger")),
+            _boolean("failOnDataLoss", values.get("failOnDataLoss", "true")),
             _seconds(values.get("receiveTimeout", "60")),
             _transport(values.get("transport", "auto")),
         )
+
+    def check_stream(self) -> None:
+        """Raise `ConfigurationError` for what only a batch read can have."""
+        if self.ending_position is not None:
+            raise ConfigurationError(
+                "Option 'endingPosition' is for batch reads: a stream has no end. Remove it and stop the query, or run "
+                "it with trigger(availableNow=True); or read with spark.read instead of spark.readStream."
+            )
 
 
 def connection_options(connection: HubConnection) -> dict[str, str]:
@@ -70,11 +89,15 @@ def _known(given: Mapping[str, str]) -> dict[str, str]:
     values = {}
     for name, value in given.items():
         if name.casefold() not in names:
-            near = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=0.5)
-            hint = f"Did you mean {names[near[0]]!r}?" if near else f"Known options: {', '.join(OPTIONS)}."
-            raise ConfigurationError(f"Unknown option {name!r} of the eventhubs source. {hint}")
+            raise ConfigurationError(advice_on(name) or _nearest(name, names))
         values[names[name.casefold()]] = value
     return values
+
+
+def _nearest(name: str, names: Mapping[str, str]) -> str:
+    near = difflib.get_close_matches(name.casefold().removeprefix("eventhubs."), names, n=1, cutoff=0.5)
+    hint = f"Did you mean {names[near[0]]!r}?" if near else f"Known options: {', '.join(OPTIONS)}."
+    return f"Unknown option {name!r} of the eventhubs source. {hint}"
 
 
 def _connection(values: Mapping[str, str]) -> HubConnection:
@@ -88,23 +111,22 @@ def _connection(values: Mapping[str, str]) -> HubConnection:
     return HubConnection.from_namespace(namespace or "")
 
 
-def _starting_position(text: str) -> str | dict[str, int]:
-    if text.strip().casefold() in {"earliest", "latest"}:
-        return text.strip().casefold()
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not found or not all(map(_is_sequence, found.values())):
-        raise ConfigurationError(
-            "Option 'startingPosition' must be earliest, latest, or a JSON object of partition to first sequence "
-            'number (0 or more), such as {"0": 17, "1": 4}.'
-        )
-    return found
+def _ending_position(text: str, start: Position) -> Position:
+    end = parse_position("endingPosition", text)
+    backwards = False
+    if isinstance(start, EnqueuedAt) and isinstance(end, EnqueuedAt):
+        backwards = end.ms < start.ms
+    elif isinstance(start, Mapping) and isinstance(end, Mapping):
+        backwards = any(end[p] < first for p, first in start.items() if p in end)
+    if backwards:
+        raise ConfigurationError("Option 'endingPosition' lies before startingPosition: exchange the two.")
+    return end
 
 
-def _is_sequence(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _boolean(option: str, text: str) -> bool:
+    if text.strip().casefold() not in {"true", "false"}:
+        raise ConfigurationError(f"Option {option!r} must be true or false.")
+    return text.strip().casefold() == "true"
 
 
 def _max_events(text: str | None) -> int | None:

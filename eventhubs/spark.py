@@ -3,26 +3,19 @@
 Offsets are the next sequence number per partition, so the same micro-batch reads the same rows again, in the same
 order; one Spark task reads one partition, in sequence order. Delivery is as often as Spark asks: exactly once is the
 sink's part, with partition and sequenceNumber as its key. When retention has passed events that are due the query
-stops with `DataLossError`; it never skips. Needs Spark 4.2 or later, and this package on the executors.
+stops with `DataLossError`, or with failOnDataLoss=false goes on behind them and records what was lost. Needs
+Spark 4.2 or later, and this package on the executors.
 
 Register it once per session: `spark.dataSource.register(EventHubsDataSource)`.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
-from pyspark.sql.datasource import DataSource, DataSourceReader, DataSourceStreamReader, InputPartition
-from pyspark.sql.streaming.datasource import (
-    ReadAllAvailable,
-    ReadLimit,
-    ReadMaxRows,
-    SupportsTriggerAvailableNow,
-)
+import pyspark
 from pyspark.sql.types import (
     BinaryType,
     LongType,
@@ -34,12 +27,35 @@ from pyspark.sql.types import (
 )
 
 from eventhubs.admission import admit
-from eventhubs.errors import ConfigurationError, HubNotFoundError
+from eventhubs.errors import ConfigurationError
 from eventhubs.kept_receiver import KeptReceiver, receiver_of_this_process
-from eventhubs.positions import first_positions, refuse_loss, room_for_all
-from eventhubs.receiver import HubInfo, PartitionInfo, open_receiver
+from eventhubs.loss import behind_losses, losses, read_what_is_left, record
+from eventhubs.positions import (
+    ends_of,
+    first_positions,
+    last_positions,
+    refuse_loss,
+    refuse_what_never_was,
+    room_for_all,
+)
+from eventhubs.progress import progress
+from eventhubs.receiver import HubReceiver, PartitionInfo, ReceivedEvent, Transport, open_receiver
 from eventhubs.rows import record_batches
 from eventhubs.source_options import SourceOptions
+from eventhubs.spark_version import check_spark_version
+from eventhubs.watch import HubWatch
+
+try:
+    from pyspark.sql.datasource import DataSource, DataSourceReader, DataSourceStreamReader, InputPartition
+    from pyspark.sql.streaming.datasource import (
+        ReadAllAvailable,
+        ReadLimit,
+        ReadMaxRows,
+        SupportsTriggerAvailableNow,
+    )
+except ImportError:
+    check_spark_version(pyspark.__version__)
+    raise
 
 __all__ = ["SCHEMA", "EventHubsDataSource", "HubRange"]
 
@@ -58,21 +74,19 @@ SCHEMA = StructType(
 )
 """The columns, named and typed as the JVM connector does."""
 
-_HUB_REFRESH = 60.0
-"""Seconds after which the hub is asked again for its partitions (it may have been scaled out) and its age."""
-
 
 @dataclass(frozen=True)
 class HubRange(InputPartition):
-    """What one task reads: events `first` up to, not including, `end`."""
+    """What one task reads: events `first` up to, not including, `end`, through the transport that the driver found."""
 
     partition_id: str
     first: int
     end: int
+    transport: Transport = "auto"
 
 
 class EventHubsDataSource(DataSource):
-    """Reads a hub, as a stream or as a batch of everything there is now. Options: `source_options.OPTIONS`."""
+    """Reads a hub, as a stream or as a batch of what there is now. Options: `source_options.OPTIONS`."""
 
     @classmethod
     def name(cls) -> str:
@@ -85,12 +99,14 @@ class EventHubsDataSource(DataSource):
         return SCHEMA
 
     def reader(self, schema: StructType) -> DataSourceReader:
-        """For `spark.read`: from startingPosition to what is there when the query is planned."""
+        """For `spark.read`: from startingPosition to endingPosition, or to what is there when the query is planned."""
         return EventHubsBatchReader(self._options_for(schema))
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802 - Spark's name
         """For `spark.readStream`."""
-        return EventHubsStreamReader(self._options_for(schema))
+        options = self._options_for(schema)
+        options.check_stream()
+        return EventHubsStreamReader(options)
 
     def _options_for(self, schema: StructType) -> SourceOptions:
         if schema != SCHEMA:
@@ -103,67 +119,76 @@ class _Reader:
 
     def __init__(self, options: SourceOptions) -> None:
         self._options = options
+        self._where = f"hub {options.hub} at {options.connection.endpoint}"
+        self._transport: Transport = options.transport
         self._kept = KeptReceiver(self._open, options.receive_timeout)
-        self._hub: HubInfo | None = None
-        self._hub_asked_at = 0.0
-        self._openings = 0
+        self._watch = HubWatch(self._kept.describe)
 
     def __reduce__(self) -> tuple[type[_Reader], tuple[SourceOptions]]:
         # Only the options travel to the tasks; connections stay where they are.
         return type(self), (self._options,)
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """The rows of one range, in sequence order."""
+        """The rows of one range, in sequence order, always cut into the same record batches."""
         # A batch over an empty hub has no ranges; Spark then passes one partition of its own, without content.
         if isinstance(partition, HubRange):
-            o = self._options
-            receiver = receiver_of_this_process(o.connection, o.hub, o.consumer_group, o.transport, o.receive_timeout)
-            lists = receiver.read(partition.partition_id, partition.first, partition.end - partition.first)
-            yield from record_batches(partition.partition_id, lists)
+            yield from record_batches(partition.partition_id, self._events(partition))
 
-    def _open(self) -> Any:
+    def _events(self, wanted: HubRange) -> Iterator[list[ReceivedEvent]]:
         o = self._options
-        return open_receiver(
+        receiver = receiver_of_this_process(o.connection, o.hub, o.consumer_group, wanted.transport, o.receive_timeout)
+        if o.fail_on_data_loss:
+            return receiver.read(wanted.partition_id, wanted.first, wanted.end - wanted.first)
+        return read_what_is_left(
+            receiver.read, wanted.partition_id, wanted.first, wanted.end, lambda lost: record(lost, self._where)
+        )
+
+    def _open(self) -> HubReceiver:
+        o = self._options
+        receiver = open_receiver(
             o.connection,
             o.hub,
             o.consumer_group,
-            transport=o.transport,
+            transport=self._transport,
             receive_timeout=o.receive_timeout,
         )
+        # Found out once: neither a later connection nor any task tries again.
+        self._transport = receiver.transport
+        return receiver
 
-    def _infos(self) -> list[PartitionInfo]:
-        """The readable range of every partition, now. Asked again when a connection broke, for the hub may be new."""
-        while True:
-            hub = self._known_hub()
-            infos = self._kept.partition_infos(hub.partition_ids)
-            if self._kept.openings == self._openings:
-                return infos
+    def _ranges(self, start: Mapping[str, int], end: Mapping[str, int]) -> list[HubRange]:
+        """Ranges that hold events; a partition that is new since `start` begins at 0."""
+        if self._transport == "auto":
+            self._watch.infos()
+        return [
+            HubRange(p, start.get(p, 0), last, self._transport) for p, last in end.items() if last > start.get(p, 0)
+        ]
 
-    def _known_hub(self) -> HubInfo:
-        """The hub's description, asked for now and then and on every new connection."""
-        now = time.monotonic()
-        fresh = now - self._hub_asked_at < _HUB_REFRESH and self._kept.openings == self._openings
-        if self._hub is not None and fresh:
-            return self._hub
-        hub = self._kept.hub_info()
-        if self._hub is not None and self._hub.created_at_ms != hub.created_at_ms:
-            raise HubNotFoundError(
-                f"Hub {self._options.hub} was deleted and created again while it was being read. Its positions "
-                "begin anew: start the query again, with new positions."
-            )
-        self._hub, self._hub_asked_at, self._openings = hub, now, self._kept.openings
-        return hub
+    def _without_losses(
+        self, start: Mapping[str, int], end: Mapping[str, int], infos: Sequence[PartitionInfo]
+    ) -> dict[str, int]:
+        """Where reading can begin; records what is lost on the way."""
+        resumed = behind_losses(start, end, infos)
+        for lost in losses(start, resumed):
+            record(lost, self._where)
+        return resumed
 
 
 class EventHubsBatchReader(_Reader, DataSourceReader):
-    """Everything from startingPosition to the end of the hub at the time of planning."""
+    """Everything from startingPosition to endingPosition, by default to the end at the time of planning."""
 
     def partitions(self) -> Sequence[InputPartition]:
         """One range per partition that has events."""
+        o = self._options
         with self._kept:
-            infos = self._infos()
-            ends = {i.partition_id: i.next_sequence for i in infos}
-            return _ranges(first_positions(self._options.starting_position, infos), ends)
+            infos = self._watch.infos()
+            start = first_positions(
+                o.starting_position, infos, self._kept.sequence_at, fail_on_data_loss=o.fail_on_data_loss
+            )
+            end = last_positions(o.ending_position or "latest", infos, self._kept.sequence_at)
+            if not o.fail_on_data_loss:
+                start = self._without_losses(start, end, infos)
+            return self._ranges(start, end)
 
 
 class EventHubsStreamReader(_Reader, DataSourceStreamReader, SupportsTriggerAvailableNow):
@@ -175,12 +200,15 @@ class EventHubsStreamReader(_Reader, DataSourceStreamReader, SupportsTriggerAvai
 
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(options)
-        self._latest: dict[str, int] | None = None
+        self._progress: dict[str, dict[str, int]] | None = None
         self._target: dict[str, int] | None = None
 
     def initialOffset(self) -> dict[str, int]:  # noqa: N802 - Spark's name
         """Where a new query begins."""
-        return first_positions(self._options.starting_position, self._infos())
+        o = self._options
+        return first_positions(
+            o.starting_position, self._watch.infos(), self._kept.sequence_at, fail_on_data_loss=o.fail_on_data_loss
+        )
 
     def getDefaultReadLimit(self) -> ReadLimit:  # noqa: N802 - Spark's name
         """The limit of maxEventsPerTrigger, if any."""
@@ -190,34 +218,36 @@ class EventHubsStreamReader(_Reader, DataSourceStreamReader, SupportsTriggerAvai
     def latestOffset(self, start: dict[str, int], limit: ReadLimit) -> dict[str, int]:  # noqa: N802
         """Where the next micro-batch ends; `start` itself when nothing is new.
 
-        Raises `DataLossError` when retention has passed `start`.
+        Raises `DataLossError` when retention has passed `start`, unless failOnDataLoss is off: then what is lost does
+        not count as read, and the batch still begins at `start`.
         """
-        infos = self._infos()
-        refuse_loss(start, infos)
-        self._latest = {i.partition_id: i.next_sequence for i in infos}
-        until = self._latest
+        infos = self._watch.recent_infos()
+        (refuse_loss if self._options.fail_on_data_loss else refuse_what_never_was)(start, infos)
+        ends = ends_of(infos)
+        until = ends
         if self._target is not None:
-            until = {p: min(end, self._target.get(p, start.get(p, 0))) for p, end in until.items()}
+            until = {p: min(end, self._target.get(p, start.get(p, 0))) for p, end in ends.items()}
         limits = [self._options.max_events_per_trigger, limit.max_rows if isinstance(limit, ReadMaxRows) else None]
-        return admit(start, until, room_for_all(limits, len(infos)))
+        resumed = behind_losses(start, until, infos)
+        planned = admit(resumed, until, room_for_all(limits, len(infos)))
+        lost = {gone.partition_id: gone.earliest - gone.wanted for gone in losses(start, resumed)}
+        self._progress = progress(ends, planned, lost)
+        return planned
 
-    def reportLatestOffset(self) -> dict[str, int] | None:  # noqa: N802 - Spark's name
-        """The ends of the partitions when last asked, for the query's progress."""
-        return self._latest
+    def reportLatestOffset(self) -> dict[str, dict[str, int]] | None:  # noqa: N802 - Spark's name
+        """How far behind each partition is, for the query's progress; see `eventhubs.progress`."""
+        return self._progress
 
     def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802 - Spark's name
         """Remember what is there now; this run reads up to it and no further."""
-        self._target = {i.partition_id: i.next_sequence for i in self._infos()}
+        self._target = ends_of(self._watch.infos())
 
     def partitions(self, start: dict[str, int], end: dict[str, int]) -> Sequence[InputPartition]:
         """One range per partition with events in between."""
-        return _ranges(start, end)
+        if self._options.fail_on_data_loss:
+            return self._ranges(start, end)
+        return self._ranges(self._without_losses(start, end, self._watch.infos()), end)
 
     def stop(self) -> None:
         """Close the connection beside the driver."""
         self._kept.close()
-
-
-def _ranges(start: dict[str, int], end: dict[str, int]) -> list[HubRange]:
-    """Ranges that hold events; a partition that is new since `start` begins at 0."""
-    return [HubRange(p, start.get(p, 0), last) for p, last in end.items() if last > start.get(p, 0)]

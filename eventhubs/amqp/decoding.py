@@ -30,9 +30,10 @@ __all__ = ["decode_value", "skip_value"]
 
 MAX_DEPTH = 32
 """Values nested deeper than this are refused (real messages nest two or three levels)."""
-MAX_EMPTY_ELEMENTS = 65_536
+MAX_EMPTY_ELEMENTS = 16
 """Longest array accepted whose elements take no bytes, for its count is the only thing that bounds it."""
-
+MAX_COMPOUND = 4 * 1_048_576
+"""Bytes of the largest list, map or array accepted, for each of them can become an object of 64 bytes."""
 
 _FIXED: dict[int, struct.Struct] = {
     0x50: struct.Struct(">B"),
@@ -81,24 +82,26 @@ def decode_value(buffer: Buffer, pos: int = 0, end: int | None = None) -> tuple[
 
 def skip_value(buffer: Buffer, pos: int, end: int) -> int:
     """Give the position after the value at `pos` without decoding it; only its outer length is checked."""
+    due = 1
     try:
-        code = buffer[pos]
-        if code == 0x00:
-            return skip_value(buffer, skip_value(buffer, pos + 1, end), end)
-        pos += 1
-        width = _WIDTHS.get(code)
-        if width is not None:
-            pos += width
-        elif code in _ONE_BYTE_SIZE:
-            pos += 1 + buffer[pos]
-        elif code in _FOUR_BYTE_SIZE:
-            pos += 4 + int(_U32.unpack_from(buffer, pos)[0])
-        else:
-            raise ProtocolError(f"unknown constructor 0x{code:02x}")
+        while due:
+            code = buffer[pos]
+            pos += 1
+            due -= 1
+            width = _WIDTHS.get(code)
+            if width is not None:
+                pos += width
+            elif code == 0x00:
+                # A descriptor, then what it describes.
+                due += 2
+            elif code in _ONE_BYTE_SIZE:
+                pos += 1 + buffer[pos]
+            elif code in _FOUR_BYTE_SIZE:
+                pos += 4 + int(_U32.unpack_from(buffer, pos)[0])
+            else:
+                raise ProtocolError(f"unknown constructor 0x{code:02x}")
     except (struct.error, IndexError):
         raise ProtocolError("a value ends before its length") from None
-    except RecursionError:
-        raise ProtocolError("descriptors are nested too deeply") from None
     if pos > end:
         raise ProtocolError("a value ends before its length")
     return pos
@@ -157,6 +160,8 @@ def _body(code: int, buffer: Buffer, pos: int, end: int, depth: int) -> tuple[An
         return bytes(buffer[pos:stop]), stop
     if depth >= MAX_DEPTH:
         raise ProtocolError("values are nested too deeply")
+    if size > MAX_COMPOUND:
+        raise ProtocolError("a compound value is too large")
     # Compound values carry their count right after the size, in the same width.
     if code & 0x10:
         count, pos = _U32.unpack_from(buffer, pos)[0], pos + 4

@@ -6,7 +6,7 @@ decodes what a receiver wants; `encode_message` writes one. Source: OASIS AMQP 1
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from eventhubs.amqp.decoding import decode_value, skip_value
@@ -65,6 +65,8 @@ _VALUE_CODES: dict[int, tuple[int, ...]] = {
     FOOTER: _MAP_CODES,
 }
 _REPEATABLE = (DATA, AMQP_SEQUENCE)
+MAX_SECTIONS = 262_144
+"""Sections of one message; a batch of 1 MiB cannot hold more."""
 
 
 class Section(NamedTuple):
@@ -100,10 +102,13 @@ def split_sections(message: Buffer) -> list[Section]:
     Raises `ProtocolError` unless the message is a row of known sections in the standard's order, each at most
     once (data and sequence sections may repeat), each with a value of the right kind, up to the last byte.
     """
-    sections = []
-    pos = 0
+    return [Section(*found) for found in _sections(message)]
+
+
+def _sections(message: Buffer) -> Iterator[tuple[int, int, int, int]]:
+    """What `split_sections` gives, as plain tuples: a receiver has no time for more."""
+    pos = count = last = 0
     end = len(message)
-    last = 0
     while pos < end:
         start = pos
         if end - pos < 4 or message[pos] != 0x00:
@@ -126,14 +131,20 @@ def split_sections(message: Buffer) -> list[Section]:
         elif message[value] not in allowed:
             raise ProtocolError("a message has a section of the wrong type")
         pos = skip_value(message, value, end)
-        sections.append(Section(code, start, value, pos))
+        count += 1
+        if count > MAX_SECTIONS:
+            raise ProtocolError("a message has too many sections")
+        yield code, start, value, pos
         last = code
-    return sections
 
 
 def data_of(message: memoryview, section: Section) -> memoryview:
     """Give the bytes of a data section as a view of the message."""
-    return message[section.value + (2 if message[section.value] == 0xA0 else 5) : section.end]
+    return _data(message, section.value, section.end)
+
+
+def _data(message: memoryview, start: int, end: int) -> memoryview:
+    return message[start + (2 if message[start] == 0xA0 else 5) : end]
 
 
 def map_entries(message: Buffer, section: Section) -> list[tuple[Any, Buffer]]:
@@ -165,20 +176,19 @@ def read_message(message: Buffer) -> Message:
     data = []
     value = None
     sequences = []
-    for section in split_sections(message):
-        code = section.code
+    for code, _, start, end in _sections(message):
         if code == DATA:
-            data.append(data_of(view, section))
+            data.append(_data(view, start, end))
         elif code == MESSAGE_ANNOTATIONS:
-            annotations = decode_value(message, section.value, section.end)[0]
+            annotations = decode_value(message, start, end)[0]
         elif code == PROPERTIES:
-            properties = decode_value(message, section.value, section.end)[0]
+            properties = decode_value(message, start, end)[0]
         elif code == APPLICATION_PROPERTIES:
-            application_properties = decode_value(message, section.value, section.end)[0]
+            application_properties = decode_value(message, start, end)[0]
         elif code == AMQP_VALUE:
-            value = decode_value(message, section.value, section.end)[0]
+            value = decode_value(message, start, end)[0]
         elif code == AMQP_SEQUENCE:
-            sequences.append(decode_value(message, section.value, section.end)[0])
+            sequences.append(decode_value(message, start, end)[0])
     return Message(annotations, properties, application_properties, tuple(data), value, tuple(sequences))
 
 

@@ -163,7 +163,9 @@ _SHAPES: dict[type, _Shape] = {
     )
 }
 _BY_CODE = {shape.code: shape for shape in _SHAPES.values()}
-_ONE_BYTE_VALUES = {0x41: True, 0x42: False, 0x43: 0}
+_ONE_BYTE_VALUES: dict[int, Any] = {0x40: None, 0x41: True, 0x42: False, 0x43: 0}
+_LONGER = object()
+"""Stands for a value that takes more than one byte."""
 
 
 def encode_performative(performative: Performative) -> bytes:
@@ -211,38 +213,46 @@ def _fields(shape: _Shape, body: bytes, count: int) -> tuple[list[Any], list[Raw
     values: list[Any] = []
     raw: list[Raw] = []
     pos = 0
-    stop = len(body)
-    for field in shape.fields:
-        if len(values) >= count:
-            at = 0x40
-        elif pos < stop:
+    try:
+        for field in shape.fields[:count]:
             at = body[pos]
             pos += 1
-        else:
-            raise ProtocolError("a performative ends before its count")
-        if at == 0x40:
-            if field.mandatory:
-                raise ProtocolError("a performative lacks a mandatory field")
-            values.append(None)
-            if field is _TERMINUS:
-                raw.append(Raw(b"\x40"))
-        elif at not in field.codes:
-            raise ProtocolError("a performative's field has the wrong type")
-        elif at in _ONE_BYTE_VALUES:
-            values.append(_ONE_BYTE_VALUES[at])
-        elif at == 0x52:
-            if pos == stop:
-                raise ProtocolError("a number ends before its width")
-            values.append(body[pos])
-            pos += 1
-        else:
-            value, after = decode_value(body, pos - 1, stop)
-            if field is _TERMINUS:
-                raw.append(Raw(body[pos - 1 : after]))
-            values.append(_described(field, value) if at == 0x00 else value)
-            pos = after
-    if pos != stop:
-        raise ProtocolError("a performative has bytes left over")
+            if at not in field.codes and at != 0x40:
+                raise ProtocolError("a performative's field has the wrong type")
+            value = _ONE_BYTE_VALUES.get(at, _LONGER)
+            # The encodings that transfers are made of come without a further call.
+            if value is not _LONGER:
+                values.append(value)
+            elif at == 0x52:
+                values.append(body[pos])
+                pos += 1
+            elif at == 0x70:
+                values.append(_U32.unpack_from(body, pos)[0])
+                pos += 4
+            elif at == 0xA0:
+                start, pos = pos + 1, pos + 1 + body[pos]
+                values.append(body[start:pos])
+            else:
+                value, after = decode_value(body, pos - 1, len(body))
+                if field is _TERMINUS:
+                    raw.append(Raw(body[pos - 1 : after]))
+                values.append(_described(field, value) if at == 0x00 else value)
+                pos = after
+            if at == 0x40:
+                if field.mandatory:
+                    raise ProtocolError("a performative lacks a mandatory field")
+                if field is _TERMINUS:
+                    raw.append(Raw(b"\x40"))
+    except (IndexError, struct.error):
+        raise ProtocolError("a performative ends before its count") from None
+    if pos != len(body):
+        raise ProtocolError("a performative's fields do not fill it")
+    for field in shape.fields[count:]:
+        if field.mandatory:
+            raise ProtocolError("a performative lacks a mandatory field")
+        values.append(None)
+        if field is _TERMINUS:
+            raw.append(Raw(b"\x40"))
     return values, raw
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from azure.eventhub import EventData, EventHubProducerClient
+from azure.eventhub import EventData, EventHubConsumerClient, EventHubProducerClient
 from azure.eventhub.amqp import AmqpAnnotatedMessage
 
 from eventhubs.errors import HubNotFoundError, HubUnreachableError, ReceiverDisplacedError
@@ -27,8 +28,8 @@ BODIES = [b"", b"\x00\xff\xfe", "drug é".encode(), b"x" * 300_000, b"y" * 900_0
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
-    hubs = {"reports": 3, "odd": 1, "growing": 1}
-    with LocalHub(tmp_path_factory.mktemp("hub"), hubs) as served:
+    hubs = {"reports": 3, "odd": 1, "growing": 1, "timed": 1, "wanted": 1}
+    with LocalHub(tmp_path_factory.mktemp("hub"), hubs, consumer_groups=["crowd"]) as served:
         with EventHubProducerClient.from_connection_string(
             served.connection_string, eventhub_name="reports"
         ) as producer:
@@ -75,6 +76,14 @@ def test_partitions_tell_their_range_in_the_order_asked(reports: HubReceiver) ->
     ]
     assert infos[0] == PartitionInfo("2", 0, 0, None)
     assert all(i.last_enqueued_ms and i.last_enqueued_ms <= time.time() * 1_000 for i in infos[1:])
+
+
+def test_receiver_says_which_transport_it_is(reports: HubReceiver, transport: Transport) -> None:
+    assert reports.transport == transport
+
+
+def test_hub_and_partitions_are_described_in_one_go(reports: HubReceiver) -> None:
+    assert reports.describe(["1", "0"]) == (reports.hub_info(), reports.partition_infos(["1", "0"]))
 
 
 def test_nothing_asked_is_nothing_answered(reports: HubReceiver) -> None:
@@ -134,6 +143,48 @@ def test_events_sent_while_waiting_arrive(connection: HubConnection, transport: 
         assert next(reading)[0].body == b"before"
         sender.send([OutgoingEvent(b"after")])
         assert next(reading)[0].body == b"after"
+
+
+def test_a_time_is_the_first_event_enqueued_then_or_later(connection: HubConnection, transport: Transport) -> None:
+    with (
+        open_receiver(connection, "timed", transport=transport, receive_timeout=20.0) as receiver,
+        HubSender(connection, "timed") as sender,
+    ):
+        assert receiver.sequence_at("0", 0) == 0
+        for n in range(3):
+            sender.send([OutgoingEvent(b"%d" % n)] * 2)
+        [info] = receiver.partition_infos(["0"])
+        end = info.next_sequence
+        times = [e.enqueued_ms for e in flat(receiver.read("0", 0, end))]
+        for moment in {times[0] - 1, *times[-4:]}:
+            assert receiver.sequence_at("0", moment) == next(n for n in range(end) if times[n] >= moment)
+        assert receiver.sequence_at("0", times[-1] + 1) == end
+
+
+def test_reader_is_told_when_one_with_a_higher_epoch_takes_its_partition(
+    connection: HubConnection, transport: Transport
+) -> None:
+    thief = EventHubConsumerClient.from_connection_string(
+        connection.to_text(), consumer_group="$Default", eventhub_name="wanted"
+    )
+    stealing = threading.Thread(
+        target=lambda: thief.receive_batch(lambda *_: None, partition_id="0", owner_level=7, max_wait_time=1)
+    )
+    with (
+        open_receiver(connection, "wanted", transport=transport, receive_timeout=60.0) as receiver,
+        HubSender(connection, "wanted") as sender,
+    ):
+        sender.send([OutgoingEvent(b"mine")])
+        [info] = receiver.partition_infos(["0"])
+        reading = receiver.read("0", info.next_sequence - 1, 2)
+        assert next(reading)[0].body == b"mine"
+        stealing.start()
+        try:
+            with pytest.raises(ReceiverDisplacedError, match="consumer group"):
+                next(reading)
+        finally:
+            thief.close()
+            stealing.join()
 
 
 @pytest.mark.parametrize("call", [lambda r: r.hub_info(), lambda r: list(r.read("0", 0, 1))], ids=["info", "read"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.errors import StreamingQueryException
@@ -13,7 +15,9 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.streaming.readwriter import DataStreamReader
 
 from eventhubs.errors import DataLossError
+from eventhubs.hub.access import AccessKey
 from eventhubs.hub.server import LocalHub
+from eventhubs.receiver import HubReceiver, open_receiver
 from eventhubs.sender import HubSender, OutgoingEvent
 from eventhubs.settings import HubConnection
 from eventhubs.source_options import connection_options
@@ -33,15 +37,14 @@ def session(spark: SparkSession) -> SparkSession:
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
     hubs = {"reports": 3, "growing": 2, "empty": 2}
-    with LocalHub(tmp_path_factory.mktemp("hub"), hubs) as hub:
+    with LocalHub(tmp_path_factory.mktemp("hub"), hubs, keys=[AccessKey("local", SECRET)]) as hub:
         with HubSender(connect(hub), "reports") as sender:
             sender.send(OutgoingEvent(b"\xff%d" % n, f"k{n}", {"n": str(n)}) for n in range(200))
         yield hub
 
 
 def connect(hub: LocalHub) -> HubConnection:
-    text = hub.connection_string.replace("SharedAccessKey=local", f"SharedAccessKey={SECRET}")
-    return HubConnection.from_connection_string(text)
+    return HubConnection.from_connection_string(hub.connection_string)
 
 
 def options(hub: LocalHub, name: str = "reports", **more: str) -> dict[str, str]:
@@ -56,8 +59,13 @@ def stream(session: SparkSession, hub: LocalHub, name: str = "reports", **more: 
     return session.readStream.format("eventhubs").options(**options(hub, name, **more))
 
 
-def run(frame: DataFrame, checkpoint: Path, each: Callable[[DataFrame, int], None] | None = None) -> list[list[Row]]:
-    """Everything there is, as the rows of each micro-batch."""
+def run(
+    frame: DataFrame,
+    checkpoint: Path,
+    each: Callable[[DataFrame, int], None] | None = None,
+    progress: list[dict[str, Any]] | None = None,
+) -> list[list[Row]]:
+    """Everything there is, as the rows of each micro-batch; `progress` gets what each told of the source."""
     batches: list[list[Row]] = []
 
     def collect(rows: DataFrame, number: int) -> None:
@@ -72,7 +80,9 @@ def run(frame: DataFrame, checkpoint: Path, each: Callable[[DataFrame, int], Non
         .start()
     )
     try:
-        query.awaitTermination(60)
+        query.awaitTermination(180)
+        if progress is not None:
+            progress += [dict(told.sources[0]) for told in query.recentProgress]
     finally:
         query.stop()
     return [rows for rows in batches if rows]
@@ -107,6 +117,13 @@ def test_batch_begins_where_it_is_told(session: SparkSession, hub: LocalHub) -> 
     assert sorted(places(rows)) == sorted(last.items())
 
 
+def test_batch_reads_from_a_time_to_numbers(session: SparkSession, hub: LocalHub) -> None:
+    end = {"0": 3, "1": 0, "2": 5}
+    rows = batch(session, hub, startingPosition="2001-02-03T04:05:06Z", endingPosition=json.dumps(end)).collect()
+    assert sorted(places(rows)) == [(p, n) for p, last in end.items() for n in range(last)]
+    assert batch(session, hub, startingPosition="2101-01-01").collect() == []
+
+
 def test_batch_of_an_empty_hub_is_empty(session: SparkSession, hub: LocalHub) -> None:
     assert batch(session, hub, "empty").collect() == []
 
@@ -120,6 +137,83 @@ def test_stream_reads_everything_once_within_the_limit(
     assert [len(rows) for rows in batches] == [80, 80, 40]
     assert all({r.partition for r in rows} == {"0", "1", "2"} for rows in batches[:2])
     assert sorted(places([r for rows in batches for r in rows])) == sorted(places(batch(session, hub).collect()))
+
+
+def test_progress_tells_how_far_behind_each_partition_is(session: SparkSession, hub: LocalHub, tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+    run(stream(session, hub, maxEventsPerTrigger="120").load(), tmp_path, progress=told)
+    batches = [one for one in told if one["numInputRows"]]
+    assert [one["numInputRows"] for one in batches] == [120, 80]
+    for one in batches:
+        latest, end = json.loads(one["latestOffset"]), json.loads(one["endOffset"])
+        assert {p: seen["end"] - seen["behind"] for p, seen in latest.items()} == end
+        assert all(seen["lost"] == 0 for seen in latest.values())
+    assert sum(seen["behind"] for seen in json.loads(batches[0]["latestOffset"]).values()) == 80
+
+
+def test_stream_refuses_an_end(session: SparkSession, hub: LocalHub, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="'endingPosition' is for batch reads: a stream has no end"):
+        run(stream(session, hub, endingPosition="latest").load(), tmp_path)
+
+
+def test_events_that_are_gone_stop_the_stream_or_are_passed_over_and_counted(
+    session: SparkSession, tmp_path: Path
+) -> None:
+    with LocalHub(tmp_path / "hub", {"reports": 1}) as hub, HubSender(connect(hub), "reports") as sender:
+        sender.send([OutgoingEvent(b"read")])
+        run(stream(session, hub).load(), tmp_path / "checkpoint")
+        sender.send([OutgoingEvent(b"lost")] * 3)
+    with LocalHub(tmp_path / "hub", {"reports": 1}, retention=0.001) as hub, receiver_of(hub) as receiver:
+        while (info := receiver.partition_infos(["0"])[0]).begin_sequence < info.next_sequence:
+            pass
+    with LocalHub(tmp_path / "hub", {"reports": 1}) as hub, HubSender(connect(hub), "reports") as sender:
+        sender.send([OutgoingEvent(b"left")] * 2)
+        with pytest.raises(StreamingQueryException, match=r"DataLossError.*events 1 to 3 \(3 events\) are gone"):
+            run(stream(session, hub).load(), tmp_path / "checkpoint")
+        told: list[dict[str, Any]] = []
+        frame = stream(session, hub, failOnDataLoss="false").load()
+        [rows] = run(frame, tmp_path / "checkpoint", progress=told)
+    assert [(r.sequenceNumber, bytes(r.body)) for r in rows] == [(4, b"left"), (5, b"left")]
+    assert [json.loads(one["latestOffset"])["0"] for one in told if one["numInputRows"]] == [
+        {"end": 6, "behind": 0, "lost": 3}
+    ]
+
+
+def test_partitions_added_while_a_query_runs_are_read(session: SparkSession, tmp_path: Path) -> None:
+    seen: set[tuple[str, int]] = set()
+    more = threading.Condition()
+
+    def collect(rows: DataFrame, _: int) -> None:
+        found = places(rows.collect())
+        with more:
+            seen.update(found)
+            more.notify()
+
+    def wait_for(place: tuple[str, int]) -> None:
+        with more:
+            assert more.wait_for(lambda: place in seen or query.exception(), timeout=180)
+        assert query.exception() is None
+
+    with LocalHub(tmp_path / "hub", {"reports": 1}) as hub:
+        port = hub.port
+        with HubSender(connect(hub), "reports") as sender:
+            sender.send([OutgoingEvent(b"before")])
+        writer = stream(session, hub).load().writeStream.foreachBatch(collect)
+        query = writer.option("checkpointLocation", str(tmp_path / "checkpoint")).start()
+        wait_for(("0", 0))
+    try:
+        with LocalHub(tmp_path / "hub", {"reports": 3}, port=port) as hub:
+            with HubSender(connect(hub), "reports") as sender:
+                sender.send(OutgoingEvent(b"after", f"key{n}") for n in range(20))
+            for partition in ("1", "2"):
+                wait_for((partition, 0))
+            query.stop()
+    finally:
+        query.stop()
+
+
+def receiver_of(hub: LocalHub) -> HubReceiver:
+    return open_receiver(connect(hub), "reports", transport="amqp")
 
 
 def test_stream_goes_on_from_its_checkpoint_and_sees_what_is_new(

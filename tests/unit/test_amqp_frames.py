@@ -24,6 +24,7 @@ from eventhubs.amqp import (
     Performative,
     ProtocolError,
     SaslInit,
+    SaslMechanisms,
     SaslOutcome,
     Terminus,
     Transfer,
@@ -120,6 +121,74 @@ def test_attach_gives_termini_and_keeps_their_bytes_for_the_echo() -> None:
         encode_performative(attach._replace(source=read.raw_source, target=read.raw_target))
     )
     assert echoed == read
+
+
+addresses = st.none() | name
+properties = st.none() | st.dictionaries(condition, name, max_size=3)
+
+
+@given(
+    name,
+    uint,
+    st.booleans(),
+    addresses,
+    st.none() | name,
+    addresses,
+    maybe_uint,
+    st.none() | st.integers(0, 2**64 - 1),
+    properties,
+)
+def test_attaches_read_back_as_they_were_written(
+    link: str,
+    handle: int,
+    role: bool,
+    source: str | None,
+    start: str | None,
+    target: str | None,
+    count: int | None,
+    largest: int | None,
+    more: dict[str, str] | None,
+) -> None:
+    filters = None if start is None else amqp.selector_filter(start)
+    written = Attach(
+        link,
+        handle,
+        role,
+        source=amqp.source(source, filters),
+        target=amqp.target(target),
+        initial_delivery_count=count,
+        max_message_size=largest,
+        properties=more,
+    )
+    [frame] = read_all(encode_frame(7, written), 1 << 20)
+    read = frame.performative
+
+    assert isinstance(read, Attach)
+    assert (read.name, read.handle, read.role) == (link, handle, role)
+    assert (read.source.address, read.target.address) == (source, target)
+    assert [found.value for found in read.source.filters.values()] == ([] if start is None else [start])
+    assert (read.initial_delivery_count, read.max_message_size, read.properties) == (count, largest, more)
+
+
+@given(st.lists(condition, min_size=1, max_size=4))
+def test_sasl_mechanisms_read_back_as_they_were_written(mechanisms: list[str]) -> None:
+    [frame] = read_all(encode_frame(0, SaslMechanisms(amqp.Array(tuple(mechanisms), symbols=True)), sasl=True))
+    assert frame.performative == SaslMechanisms(mechanisms)
+
+
+@given(performatives, st.data())
+def test_a_performative_with_changed_bytes_is_one_or_a_protocol_error(
+    performative: Performative, data: st.DataObject
+) -> None:
+    encoded = bytearray(encode_frame(0, performative))
+    encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
+    reader = FrameReader(65536)
+    reader.feed(bytes(encoded))
+    try:
+        while reader.next() is not None:
+            pass
+    except ProtocolError:
+        pass
 
 
 def test_an_outcome_is_read_with_its_number() -> None:

@@ -106,6 +106,13 @@ def test_malformed_messages_are_refused(message: bytes) -> None:
         split_sections(message)
 
 
+def test_a_message_cannot_have_more_sections_than_a_full_batch() -> None:
+    section = encode_section(DATA, b"")
+    assert len(split_sections(section * (1024 * 1024 // len(section)))) == 1024 * 1024 // len(section)
+    with pytest.raises(ProtocolError, match="too many sections"):
+        split_sections(section * 300_000)
+
+
 def test_sections_with_symbolic_descriptors_are_found() -> None:
     (section,) = split_sections(b"\x00\xa3\x10amqp:data:binary\xa0\x01x")
     assert section.code == DATA

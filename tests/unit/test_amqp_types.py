@@ -44,7 +44,9 @@ scalars = (
     | ascii_text.map(Symbol)
     | st.binary(max_size=300)
     | st.uuids()
-    | st.binary(min_size=16, max_size=16).map(lambda data: Opaque(0x94, data))
+    | st.sampled_from([(0x74, 4), (0x84, 8), (0x94, 16)]).flatmap(
+        lambda kind: st.binary(min_size=kind[1], max_size=kind[1]).map(lambda data: Opaque(kind[0], data))
+    )
 )
 values = st.recursive(
     scalars,
@@ -88,6 +90,44 @@ def test_rubbish_is_a_value_or_a_protocol_error(rubbish: bytes) -> None:
     except ProtocolError:
         return
     assert 0 < end <= len(rubbish)
+
+
+@given(values, st.data())
+def test_a_value_with_changed_bytes_is_a_value_or_a_protocol_error(value: Any, data: st.DataObject) -> None:
+    encoded = bytearray(encode_value(value))
+    for _ in range(data.draw(st.integers(1, 3))):
+        encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        _, end = decode_value(encoded)
+    except ProtocolError:
+        return
+    assert 0 < end <= len(encoded)
+
+
+@given(st.lists(text.filter(lambda s: len(s) < 100), max_size=5), st.lists(ascii_text, max_size=5))
+def test_arrays_decode_to_the_lists_they_were(strings: list[str], symbols: list[str]) -> None:
+    assert decode_value(encode_value(Array(tuple(strings))))[0] == strings
+    assert decode_value(encode_value(Array(tuple(symbols), symbols=True)))[0] == symbols
+
+
+def test_descriptors_nested_without_end_are_refused_or_passed_over_without_recursion() -> None:
+    with pytest.raises(ProtocolError, match="deep"):
+        decode_value(b"\x00" * 100_000)
+    with pytest.raises(ProtocolError, match="before its length"):
+        skip_value(b"\x00" * 100_000, 0, 100_000)
+    described = b"\x00" * 50_000 + b"\x40" * 50_001
+    assert skip_value(described, 0, len(described)) == len(described)
+
+
+def test_a_few_bytes_cannot_unfold_to_very_many_values() -> None:
+    """Neither by arrays whose elements take no bytes, each in a list, nor by a list as large as a whole message."""
+    array = b"\xf0" + struct.pack(">II", 5, 65_536) + b"\x40"
+    bomb = b"\xd0" + struct.pack(">II", 4 + 1_000 * len(array), 1_000) + array * 1_000
+    with pytest.raises(ProtocolError, match="more elements than it has bytes"):
+        decode_value(bomb)
+    count = 4 * 1_048_576
+    with pytest.raises(ProtocolError, match="too large"):
+        decode_value(b"\xd0" + struct.pack(">II", 4 + count, count) + b"\x45" * count)
 
 
 def test_lists_nested_too_deeply_are_refused() -> None:

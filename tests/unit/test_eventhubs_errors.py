@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from azure.eventhub.exceptions import AuthenticationError, ConnectError, ConnectionLostError, EventHubError
 
 from eventhubs import errors
+from eventhubs.sdk import translated
 
 EVERY_ERROR = [
     errors.HubUnreachableError("Try again."),
@@ -43,6 +47,32 @@ def test_data_loss_names_what_was_lost_and_where_to_go_on() -> None:
 
 def test_data_loss_of_a_recreated_hub_says_so() -> None:
     assert "recreated" in str(errors.DataLossError("3", 40, 5))
+
+
+@pytest.mark.parametrize(
+    ("raised", "text", "condition", "kind"),
+    [
+        (ConnectError, "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed", "socket-error", errors.ConfigurationError),
+        (ConnectError, "Management request error. Status code: 503", "unknown-error", errors.ServerBusyError),
+        (AuthenticationError, "Status code: 404, Description: secret", None, errors.HubNotFoundError),
+        (AuthenticationError, "Status code: 401, Description: secret", None, errors.UnauthorizedError),
+        (AuthenticationError, "took too long", "internal-error", errors.HubUnreachableError),
+        (ConnectError, "no route", "socket-error", errors.HubUnreachableError),
+        (ConnectionLostError, "gone", None, errors.HubUnreachableError),
+        (EventHubError, "stolen", "link:stolen", errors.ReceiverDisplacedError),
+        (ValueError, "Wrong partition id:9.", None, errors.HubNotFoundError),
+        (KeyError, "anything", None, errors.HubUnreachableError),
+    ],
+)
+def test_what_the_sdk_raises_is_typed_and_does_not_repeat_its_text(
+    raised: Callable[[str], Any], text: str, condition: str | None, kind: type[errors.EventHubsError]
+) -> None:
+    error = raised(text)
+    error.error = condition
+    typed = translated(error, "hub reports")
+    assert type(typed) is kind
+    assert "hub reports" in str(typed)
+    assert "secret" not in str(typed)
 
 
 @pytest.mark.parametrize(
