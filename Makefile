@@ -30,7 +30,8 @@ test: lint ## lint, types and import contract, then every test
 faults: setup ## kill, cut off, freeze and starve the store for half an hour to an hour, and count what got lost
 	PYTHONPATH=.:tests .venv/bin/python -m faults.killing
 	$(WITH_JAVA) REACTIONWATCH_TEST_LONG=1 .venv/bin/pytest \
-		tests/faults tests/contract/test_store_histories.py tests/contract/test_stream_histories.py
+		tests/faults tests/contract/test_store_histories.py tests/contract/test_store_replay_histories.py \
+		tests/contract/test_stream_histories.py tests/contract/test_receiver*.py tests/contract/test_expectations_gx.py
 
 fuzz: setup ## a million broken reports through decoder and suite: minutes; how many got no outcome
 	PYTHONPATH=.:tests .venv/bin/python -m fuzz $(FUZZ_ARGS)

@@ -82,7 +82,7 @@ def run(
     try:
         query.awaitTermination(180)
         if progress is not None:
-            progress += [dict(told.sources[0]) for told in query.recentProgress]
+            progress += [told["sources"][0] for told in query.recentProgress]
     finally:
         query.stop()
     return [rows for rows in batches if rows]
