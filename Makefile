@@ -27,8 +27,9 @@ demo: setup ## local hub, synthetic reports, stream and alerts, with a live view
 test: lint ## lint, types and import contract, then every test
 	$(WITH_JAVA) sh scripts/test.sh
 
-faults: setup ## kill, cut off, freeze and starve the store for half an hour to an hour, and count what got lost
+faults: setup ## kill, cut off, freeze and starve store and hub for an hour or more, and count what got lost
 	PYTHONPATH=.:tests .venv/bin/python -m faults.killing
+	PYTHONPATH=.:tests .venv/bin/python -m faults.hub_chaos
 	$(WITH_JAVA) REACTIONWATCH_TEST_LONG=1 .venv/bin/pytest \
 		tests/faults tests/contract/test_store_histories.py tests/contract/test_store_replay_histories.py \
 		tests/contract/test_stream_histories.py tests/contract/test_receiver*.py tests/contract/test_expectations_gx.py

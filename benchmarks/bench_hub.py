@@ -24,6 +24,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from benchmarks.hub_process import HubProcess
 from eventhubs.amqp import (
     AMQP_HEADER,
     BATCH_FORMAT,
@@ -168,50 +169,11 @@ def _port(connection: str) -> int:
     return HubConnection.from_connection_string(connection).port
 
 
-def _serve(folder: str, pipe: Connection) -> None:
-    """The hub's process: tells its address, then, when asked, the CPU seconds it has used."""
-    with LocalHub(Path(folder), {"bench": PARTITIONS}) as hub:
-        pipe.send(hub.connection_string)
-        while pipe.recv():
-            used = resource.getrusage(resource.RUSAGE_SELF)
-            pipe.send(used.ru_utime + used.ru_stime)
-
-
-class HubProcess:
-    """A hub elsewhere, with its memory and CPU time."""
-
-    def __init__(self, folder: Path) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(str(folder), theirs))
-        self._process.start()
-        self.connection = self._pipe.recv()
-
-    def cpu_s(self) -> float:
-        """Seconds of CPU the hub has used."""
-        self._pipe.send(True)
-        return float(self._pipe.recv())
-
-    def resident_mib(self) -> float:
-        """Memory the hub has now."""
-        statm = Path(f"/proc/{self._process.pid}/statm").read_text()
-        return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-    def stop(self) -> None:
-        """End it."""
-        self._pipe.send(False)
-        self._process.join()
-
-
 @contextmanager
 def hub_process() -> Iterator[HubProcess]:
     """A hub in a process of its own, with a new folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        hub = HubProcess(Path(folder))
-        try:
-            yield hub
-        finally:
-            hub.stop()
+    with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder), {"bench": PARTITIONS}) as hub:
+        yield hub
 
 
 def _client(role: Role, connection: str, partition: int, count: int, pipe: Connection) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from random import Random
 
+from fuzz.laws import LawBrokenError, obey
 from mutations import mutator
 
 from expectations.checks import Checker, Verdicts
@@ -22,7 +23,6 @@ from expectations.decode import Rejection, decode
 from expectations.reference import Reference, row_verdicts
 from expectations.report import Report
 from expectations.suite import LoadedSuite, load_suite
-from fuzz.laws import LawBrokenError, obey
 
 __all__ = ["Failure", "Tally", "body_of", "prepare", "run_block"]
 
