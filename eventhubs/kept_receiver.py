@@ -1,7 +1,8 @@
 """A receiver that is kept open between uses and mends itself when the connection breaks.
 
 Transient errors are tried again until the receive timeout has passed without any progress; a read goes on where it
-stopped, so that a caller sees one unbroken range. Everything else is raised at once.
+stopped, so that a caller sees one unbroken range. So is a refusal of whoever was let in before: its token has expired,
+and the next one may do. Everything else is raised at once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
-from eventhubs.errors import DataLossError, EventHubsError, ServerBusyError
+from eventhubs.errors import DataLossError, EventHubsError, ServerBusyError, UnauthorizedError
 from eventhubs.receiver import HubInfo, HubReceiver, PartitionInfo, ReceivedEvent, Transport, open_receiver
 from eventhubs.settings import HubConnection
 
@@ -41,6 +42,7 @@ class KeptReceiver:
         self._clock = clock
         self._sleep = sleep
         self._receiver: HubReceiver | None = None
+        self._let_in = False
 
     def hub_info(self) -> HubInfo:
         """See `HubReceiver`."""
@@ -66,6 +68,7 @@ class KeptReceiver:
             try:
                 for events in self._open().read(partition_id, wanted, end - wanted):
                     wanted = events[-1].sequence + 1
+                    self._let_in = True
                     retry = self._retry()
                     yield events
             except DataLossError:
@@ -74,7 +77,7 @@ class KeptReceiver:
             except EventHubsError as error:
                 self.close()
                 if wanted < end:
-                    retry.wait_or_raise(error)
+                    retry.wait_or_raise(error, again=self._may_pass(error))
 
     def close(self) -> None:
         """See `HubReceiver`; the next use opens it again."""
@@ -99,10 +102,16 @@ class KeptReceiver:
         retry = self._retry()
         while True:
             try:
-                return call(self._open())
+                answer = call(self._open())
             except EventHubsError as error:
                 self.close()
-                retry.wait_or_raise(error)
+                retry.wait_or_raise(error, again=self._may_pass(error))
+            else:
+                self._let_in = True
+                return answer
+
+    def _may_pass(self, error: EventHubsError) -> bool:
+        return error.transient or (self._let_in and isinstance(error, UnauthorizedError))
 
     def _retry(self) -> _Retry:
         return _Retry(self._clock() + self._patience, self._clock, self._sleep)
@@ -117,9 +126,9 @@ class _Retry:
         self._sleep = sleep
         self._pause = _FIRST_PAUSE
 
-    def wait_or_raise(self, error: EventHubsError) -> None:
+    def wait_or_raise(self, error: EventHubsError, *, again: bool) -> None:
         pause = max(self._pause, error.retry_after if isinstance(error, ServerBusyError) else 0.0)
-        if not error.transient or self._clock() + pause >= self._deadline:
+        if not again or self._clock() + pause >= self._deadline:
             raise error
         self._sleep(pause)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)

@@ -64,7 +64,7 @@ def translated(error: Exception, where: str) -> EventHubsError:
         return _refused(condition, where)
     if condition:
         typed = error_for_condition(f"amqp:{condition}", where)
-        if typed.transient or not isinstance(error, ConnectError) or condition not in _UNNAMED:
+        if typed.transient or condition not in _UNNAMED:
             return typed
     if isinstance(error, ConnectError | ConnectionLostError | OperationTimeoutError | OSError | TimeoutError):
         return HubUnreachableError(
@@ -77,6 +77,7 @@ def translated(error: Exception, where: str) -> EventHubsError:
 
 
 _UNNAMED = frozenset({"client-error", "unknown-error", "vendor-error"})
+"""What the SDK calls whatever has no name: as a rule a connection that broke while something else was going on."""
 _STATUS = re.compile(r"Status code: (\d{3})\b")
 
 

@@ -15,7 +15,7 @@ import stamina
 from azure.eventhub import EventData, EventDataBatch, EventHubProducerClient
 
 from eventhubs.credential import entra_credential
-from eventhubs.errors import EventHubsError, EventTooLargeError, ServerBusyError
+from eventhubs.errors import EventHubsError, EventTooLargeError, ServerBusyError, UnauthorizedError
 from eventhubs.partition_key import partition_of
 from eventhubs.sdk import producer_client, translated
 from eventhubs.settings import HubConnection
@@ -44,6 +44,7 @@ class HubSender:
         self._where = f"hub {hub} at {connection.endpoint}"
         self._client: EventHubProducerClient = producer_client(connection, entra_credential(connection), hub)
         self._partition_ids: list[str] = []
+        self._let_in = False
 
     def send(
         self,
@@ -97,13 +98,22 @@ class HubSender:
         self._retried(lambda: self._client.send_batch(batch, timeout=_PATIENCE))
 
     def _retried(self, call: Callable[[], _T]) -> _T:
-        for attempt in stamina.retry_context(on=_wait_before_retry, attempts=_ATTEMPTS, timeout=_PATIENCE):
+        for attempt in stamina.retry_context(on=self._wait_before_retry, attempts=_ATTEMPTS, timeout=_PATIENCE):
             with attempt:
                 try:
-                    return call()
+                    answer = call()
                 except Exception as error:
                     raise translated(error, self._where) from error
+                self._let_in = True
+                return answer
         raise AssertionError("the last attempt returns or raises")
+
+    def _wait_before_retry(self, error: Exception) -> bool | float:
+        if isinstance(error, ServerBusyError):
+            return error.retry_after
+        if isinstance(error, UnauthorizedError):
+            return self._let_in  # whoever was let in before has a token that has expired
+        return isinstance(error, EventHubsError) and error.transient
 
 
 class _Sending:
@@ -165,9 +175,3 @@ def _fits(batch: EventDataBatch, event: EventData) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _wait_before_retry(error: Exception) -> bool | float:
-    if isinstance(error, ServerBusyError):
-        return error.retry_after
-    return isinstance(error, EventHubsError) and error.transient

@@ -1,15 +1,24 @@
 #!/bin/sh
-# Every test, in two processes side by side: the official SDK and Spark's start spend most of their time waiting.
-# Arguments go to both.
+# Every test, in three processes side by side: the official SDK and Spark's start spend most of their time waiting.
+# Arguments go to all of them.
 set -eu
 
-log="$(mktemp)"
-.venv/bin/pytest tests/contract "$@" >"$log" 2>&1 &
-contract=$!
-trap 'kill "$contract" 2>/dev/null || true; rm -f "$log"' EXIT INT TERM
+logs="$(mktemp -d)"
+running=""
+trap 'kill $running 2>/dev/null || true; rm -rf "$logs"' EXIT INT TERM
+
+waiting="$(ls tests/contract/test_hub_*.py tests/contract/test_receiver*.py tests/contract/test_sender.py)"
+others="$(ls tests/contract/test_*.py | grep -v -e /test_hub_ -e /test_receiver -e /test_sender.py)"
+
+.venv/bin/pytest $waiting tests/unit "$@" >"$logs/1" 2>&1 &
+first=$!
+.venv/bin/pytest $others "$@" >"$logs/2" 2>&1 &
+second=$!
+running="$first $second"
 
 status=0
-.venv/bin/pytest tests/unit tests/spark tests/faults tests/e2e "$@" || status=$?
-wait "$contract" || status=$?
-cat "$log"
+.venv/bin/pytest tests/spark tests/faults tests/e2e "$@" || status=$?
+wait "$first" || status=$?
+wait "$second" || status=$?
+cat "$logs/1" "$logs/2"
 exit "$status"

@@ -31,7 +31,7 @@ from eventhubs.settings import HubConnection
 __all__ = ["Chaos", "Outcome"]
 
 HUB, PARTITIONS = "chaos", 4
-PER_CALL = 25
+PER_CALL = 100
 PATIENCE = 60.0
 
 
@@ -105,7 +105,7 @@ class Chaos:
     def _break_things(self, on_progress: Callable[[Outcome], None]) -> None:
         end = time.monotonic() + self._seconds
         while time.monotonic() < end:
-            self._over.wait(self._random.uniform(0.2, 2.0))
+            self._over.wait(self._random.uniform(0.2, 4.0))
             name, fault, lasts = self._random.choice(self._faults())
             started = time.monotonic()
             fault()

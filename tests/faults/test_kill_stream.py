@@ -131,12 +131,13 @@ def truth(url: str) -> dict[str, list[tuple[object, ...]]]:
 
 
 def opened(hub: LocalHub, alerts: str) -> dict[str, tuple[str | None, str | None]]:
-    """Alerts on the hub by event id, so that a repeat of the relay counts once."""
+    """Spikes on the alerts hub by event id, so that a repeat of the relay counts once."""
     with open_receiver(HubConnection.from_connection_string(hub.connection_string), alerts) as receiver:
         (info,) = receiver.partition_infos(["0"])
         found = receiver.read("0", 0, info.next_sequence) if info.next_sequence else iter(())
         notices = [from_cloudevent(event.body) for events in found for event in events]
-    return {n.event_id: (n.drug, n.reaction) for n in notices if n.change == "opened"}
+    spikes = [n for n in notices if n.kind == "reaction_spike"]  # when the pipeline is looked at is up to the clock
+    return {n.event_id: (n.drug, n.reaction) for n in spikes if n.change == "opened"}
 
 
 @BACKENDS
