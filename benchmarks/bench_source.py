@@ -14,11 +14,12 @@ import time
 from pathlib import Path
 
 from benchmarks.hub_process import HubProcess
+from eventhubs.partition_key import partition_of
 from eventhubs.receiver import HubReceiver, Transport, open_receiver
 from eventhubs.sender import HubSender, OutgoingEvent
 from eventhubs.settings import HubConnection
 from eventhubs.source_options import SourceOptions
-from eventhubs.spark import EventHubsStreamReader
+from eventhubs.spark import EventHubsStreamReader, HubRange
 
 HUB, SIZE, EVENTS, SDK_EVENTS, LONG = "bench", 1_000, 100_000, 20_000, 1_000_000
 ROUNDS = 15
@@ -28,6 +29,7 @@ def fixed_cost(partitions: int, transport: Transport) -> tuple[float, float]:
     """Milliseconds of a micro-batch with one event in each partition: planning it, and reading all of it."""
     planning, reading = [], []
     rounds = ROUNDS if transport == "amqp" else 2
+    keys = {partition_of(str(n), partitions): str(n) for n in range(partitions * 50)}.values()
     with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder), {HUB: partitions}) as hub:
         connection = HubConnection.from_connection_string(hub.connection)
         options = {"connectionString": connection.to_text(), "hub": HUB, "transport": transport}
@@ -35,18 +37,19 @@ def fixed_cost(partitions: int, transport: Transport) -> tuple[float, float]:
         at = reader.initialOffset()
         with HubSender(connection, HUB) as sender:
             for _ in range(rounds + 1):
-                # Sent until every partition has one: keys are spread by their hash.
-                sender.send(OutgoingEvent(b"x", str(key)) for key in range(partitions * 12))
-                started = time.perf_counter()
-                end = reader.latestOffset(at, reader.getDefaultReadLimit())
-                ranges = reader.partitions(at, end)
-                planned = time.perf_counter()
+                sender.send(OutgoingEvent(b"x", key) for key in keys)
+                ranges: list[HubRange] = []
+                while len(ranges) < partitions:  # An idle source asks the hub now and then only.
+                    time.sleep(0.02)
+                    started = time.perf_counter()
+                    end = reader.latestOffset(at, reader.getDefaultReadLimit())
+                    ranges = list(reader.partitions(at, end))
+                    planned = time.perf_counter()
                 for one in ranges:
                     for _batch in reader.read(one):
                         pass
                 planning.append(1_000 * (planned - started))
                 reading.append(1_000 * (time.perf_counter() - planned))
-                assert len(ranges) == partitions
                 at = end
         reader.stop()
     # The first round opens the connections.
