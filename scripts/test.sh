@@ -12,12 +12,12 @@ others="$(ls tests/contract/test_*.py | grep -v -e /test_hub_ -e /test_receiver 
 
 .venv/bin/pytest $waiting tests/unit "$@" >"$logs/1" 2>&1 &
 first=$!
-.venv/bin/pytest $others "$@" >"$logs/2" 2>&1 &
+.venv/bin/pytest $others tests/e2e "$@" >"$logs/2" 2>&1 &
 second=$!
 running="$first $second"
 
 status=0
-.venv/bin/pytest tests/spark tests/faults tests/e2e "$@" || status=$?
+.venv/bin/pytest tests/spark tests/faults "$@" || status=$?
 wait "$first" || status=$?
 wait "$second" || status=$?
 cat "$logs/1" "$logs/2"
