@@ -88,14 +88,20 @@ def test_any_mutated_report_is_decoded_by_the_laws_and_twice_the_same(body: byte
 
 
 def test_thousands_of_mutated_reports_are_decoded_by_the_laws() -> None:
+    kinds = set()
     for body in seeded(SEEDED):
-        obey(decode(body))
+        found = decode(body)
+        obey(found)
+        kinds.add(type(found))
+    assert kinds == {Report, Rejection}
 
 
 @given(st.binary(max_size=300))
 @settings(max_examples=DRAWN)
-def test_any_bytes_are_decoded_by_the_laws(body: bytes) -> None:
-    obey(decode(body))
+def test_any_bytes_are_decoded_by_the_laws_and_twice_the_same(body: bytes) -> None:
+    found = decode(body)
+    obey(found)
+    assert decode(body) == found
 
 
 # --- The stage --------------------------------------------------------------------------------------------------
