@@ -7,7 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from azure.eventhub.exceptions import AuthenticationError, ConnectError, ConnectionLostError, EventHubError
+from azure.eventhub.exceptions import (
+    AuthenticationError,
+    ConnectError,
+    ConnectionLostError,
+    EventDataSendError,
+    EventHubError,
+)
 
 from eventhubs import errors
 from eventhubs.sdk import translated
@@ -59,6 +65,8 @@ def test_data_loss_of_a_recreated_hub_says_so() -> None:
         (AuthenticationError, "took too long", "internal-error", errors.HubUnreachableError),
         (ConnectError, "no route", "socket-error", errors.HubUnreachableError),
         (ConnectionLostError, "gone", None, errors.HubUnreachableError),
+        (EventDataSendError, "broke off", "unknown-error", errors.HubUnreachableError),
+        (ConnectError, "broke off", "client-error", errors.HubUnreachableError),
         (EventHubError, "stolen", "link:stolen", errors.ReceiverDisplacedError),
         (ValueError, "Wrong partition id:9.", None, errors.HubNotFoundError),
         (KeyError, "anything", None, errors.HubUnreachableError),

@@ -202,6 +202,29 @@ def test_error_that_will_not_pass_is_raised_at_once_and_the_receiver_dropped() -
     assert (hub.opened, hub.closed, time.now) == (1, 1, 0.0)
 
 
+REFUSED = UnauthorizedError("Check the key.")
+
+
+@pytest.mark.parametrize("call", [KeptReceiver.hub_info, lambda r: numbers(r.read("0", 0, 3))])
+def test_whoever_was_let_in_before_is_refused_for_an_expired_token_and_tries_again(
+    call: Callable[[KeptReceiver], object],
+) -> None:
+    hub, time = ScriptedHub(None, REFUSED, breaks_after=0), Time()
+    receiver = kept(hub, time)
+    call(receiver)
+    call(receiver)
+    assert (hub.opened, hub.closed) == (2, 1)
+
+
+def test_a_right_that_was_taken_away_ends_it_within_the_patience() -> None:
+    hub, time = ScriptedHub(None, *[REFUSED] * 1_000), Time()
+    receiver = kept(hub, time, patience=20.0)
+    receiver.hub_info()
+    with pytest.raises(UnauthorizedError):
+        receiver.hub_info()
+    assert 10.0 < time.now <= 20.0
+
+
 def test_hub_that_stays_away_is_given_up_within_the_patience() -> None:
     hub, time = ScriptedHub(*[UNREACHABLE] * 1_000, breaks_after=0), Time()
     with pytest.raises(HubUnreachableError):
