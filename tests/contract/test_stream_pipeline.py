@@ -7,22 +7,26 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from builders import T0, accepted, batch, refused, report
+from builders import T0, accepted, batch, openfda, refused, report
 from sqlalchemy import Engine, select, update
 
 from alerts.cloudevent import from_cloudevent
 from alerts.pipeline import QUIET_MS
 from expectations.pipeline import PipelineChecker, Received, load_pipeline_suite
+from expectations.suite import load_suite
 from models.spikes import SpikeRules
 from sql.clock import now_ms
 from sql.outbox import SqlOutbox
 from sql.positions import Lease, take_over
+from sql.quarantine import Place, mark
 from sql.sample import newest_received
 from sql.schema import alert, alert_history
 from sql.staging import Accepted, Refused
 from sql.task_write import write_task
 from streaming.commit import Committer
+from streaming.event_time import EventTime
 from streaming.pipeline import PipelineWatch
+from streaming.replay import CurrentJudges, Replayer
 
 
 @pytest.fixture
@@ -64,6 +68,15 @@ def test_the_sample_is_of_the_newest_events_of_the_hub_whatever_became_of_them(e
     assert outcomes(newest_received(engine, lease.hub, 9)) == {"stored": 6, "quarantined": 2, "duplicate": 1}
     assert outcomes(newest_received(engine, lease.hub, 10)) == {"stored": 11, "quarantined": 7, "duplicate": 1}
     assert newest_received(engine, "nobody/reports", 10) == []
+
+
+def test_an_event_counts_as_what_it_was_when_it_came_though_it_was_replayed_since(engine: Engine, lease: Lease) -> None:
+    write_task(engine, batch(lease, [*many(0, good=3), refused(3, openfda("late")), refused(4)]))
+    mark(engine, [Place(lease.hub, 1, "0", 3)], "officer")
+    replayed = Replayer(engine, lease, lambda: CurrentJudges(load_suite(), None), EventTime.HUB).run()
+    assert replayed.stored == 1
+    for events in (1, 10):
+        assert outcomes(newest_received(engine, lease.hub, events)) == {"stored": 3, "quarantined": 2}
 
 
 def test_the_sample_knows_what_stored_reports_say(engine: Engine, lease: Lease) -> None:

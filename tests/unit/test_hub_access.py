@@ -96,12 +96,10 @@ def test_a_token_that_does_not_check_is_refused_with_the_services_word(text: str
 
 
 @given(st.text(max_size=80))
-def test_any_text_is_a_token_or_is_refused(text: str) -> None:
-    for whole in (text, f"SharedAccessSignature {text}", f"{token()}{text}"):
-        try:
+def test_any_text_that_is_no_token_is_refused(text: str) -> None:
+    for whole in (text, f"SharedAccessSignature {text}"):
+        with pytest.raises(TokenError):
             Keys(KEYS).check_signature(whole, REPORTS, NOW_S)
-        except TokenError:
-            continue
 
 
 def test_keys_need_names_secrets_and_a_right_and_hide_the_secret() -> None:
