@@ -32,7 +32,7 @@ class AlertStatus(StrEnum):
 
 @dataclass(frozen=True)
 class SpikeFinding:
-    """One window in which a (drug, reaction) pair was found to spike."""
+    """One window in which a (drug, reaction) pair was found to spike, alone or together with the one before it."""
 
     width_ms: int
     window_start: int
@@ -41,8 +41,9 @@ class SpikeFinding:
     reaction_id: int
     reaction: str
     cases: int
+    """Cases in the `windows` windows."""
     expected: float
-    """Cases expected in the whole window; `spread` is a quiet window's standard deviation, also in cases."""
+    """Cases expected in all of them; `spread` is the standard deviation of a quiet count, also in cases."""
     spread: float
     z: float
     p: float
@@ -50,6 +51,13 @@ class SpikeFinding:
     """When it was found: while the window was open, as it closed, or by a report that came late."""
     alertable: bool
     """False when the window was too old to alert when it was found: such a finding is kept, and alerts nobody."""
+    windows: int = 1
+    """How many windows the numbers are of, ending with this one: 2 when it spikes only with the one before."""
+
+    @property
+    def start(self) -> int:
+        """First moment that the numbers are of."""
+        return self.window_start - (self.windows - 1) * self.width_ms
 
     @property
     def window_end(self) -> int:
@@ -92,8 +100,8 @@ class PipelineFinding:
 class Alert:
     """One episode of one pair, one unusual report, or one episode of a failed expectation about the pipeline.
 
-    A spike's evidence (`width_ms` to `p`) is one window: of the widest width that alarmed, the one with most cases. It
-    therefore never shrinks, and a wider window replaces the narrower ones that it contains.
+    A spike's evidence (`width_ms` to `p`, and `windows`) is one finding: of the widest width that alarmed, the one with
+    most cases. It therefore never shrinks, and a wider window replaces the narrower ones that it contains.
 
     An unusual report has no episode: it is CLOSED from the start, its times are the report's, and its evidence is
     empty (width 0, one case, nothing expected, z 0, p 1).
@@ -117,7 +125,7 @@ class Alert:
     reasons: tuple[str, ...]
     opened_at: int
     since: int
-    """Start of the earliest alarmed window."""
+    """Start of the earliest alarmed window, or of the one before where only the two together are a spike."""
     last_alarm_end: int
     """End of the latest alarmed window."""
     width_ms: int
@@ -140,3 +148,10 @@ class Alert:
     """Code of the failed expectation about the pipeline."""
     observed: float | None = None
     """What it found last."""
+    windows: int = 1
+    """How many windows a spike's evidence is of, ending with that of `window_start`."""
+
+    @property
+    def evidence_start(self) -> int:
+        """First moment that a spike's evidence is of."""
+        return self.window_start - (self.windows - 1) * self.width_ms

@@ -22,6 +22,7 @@ __all__ = [
     "DATA_SCHEMA",
     "EVIDENCE_LIMIT",
     "AlertData",
+    "AlertEvidence",
     "AlertFormatError",
     "AlertNotice",
     "AlertWindow",
@@ -45,10 +46,35 @@ class AlertFormatError(ValueError):
 
 
 class AlertWindow(msgspec.Struct, frozen=True):
-    """The window that the evidence is from."""
+    """The time that the numbers are of."""
 
     start: Moment
     seconds: float
+    windows: int = 1
+    """How many windows of one width that is."""
+
+
+class AlertEvidence(msgspec.Struct, frozen=True):
+    """What else is known of a spike's pair and its cases. Shares are 0 to 1, None where nothing is known."""
+
+    cases: int
+    """Cases of the pair since counting began."""
+    expected: float
+    """Of these, how many chance alone would give."""
+    prr: float
+    chi_squared: float
+    ror: float
+    ror_lower: float
+    ror_upper: float
+    ic: float
+    ic025: float
+    ic975: float
+    largest_sender_share: float | None
+    """Of the episode's cases, those of the sender with most of them."""
+    same_duplicate_number: int | None
+    """Of the episode's cases, how many carry a duplicate number that another one carries."""
+    serious_share: float | None
+    """Of the episode's cases that say whether they are serious, those that are."""
 
 
 class AlertData(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +100,7 @@ class AlertData(msgspec.Struct, frozen=True, kw_only=True):
     p: float | None = None
     widths: tuple[float, ...] = ()
     """Seconds of every width that alarmed, ascending."""
+    evidence: AlertEvidence | None = None
     version: int | None = None
     score: float | None = None
     reasons: tuple[str, ...] = ()
@@ -107,19 +134,20 @@ def to_cloudevent(
     source: str,
     cases: Sequence[str],
     now: dt.datetime,
+    evidence: AlertEvidence | None = None,
     finding: PipelineFinding | None = None,
 ) -> bytes:
     """The event that tells of `change`.
 
     `source` is the URI reference of the stream that speaks, `cases` the safetyreportids of the evidence (the first
-    20 are kept), `now` an aware time, `finding` the latest of an alert about the pipeline. Raises ValueError for a
-    change that is not to be published.
+    20 are kept), `now` an aware time, `evidence` what is known of a spike's pair and cases, `finding` the latest of an
+    alert about the pipeline. Raises ValueError for a change that is not to be published.
     """
     if not change.publish:
         raise ValueError("a change that is not published becomes no event")
     match change.alert.kind:
         case AlertKind.REACTION_SPIKE:
-            data = _spike_data(change, cases)
+            data = _spike_data(change, cases, evidence)
         case AlertKind.UNUSUAL_REPORT:
             data = _report_data(change)
         case AlertKind.PIPELINE:
@@ -161,7 +189,7 @@ def from_cloudevent(body: bytes) -> AlertNotice:
         raise AlertFormatError(f"an alert whose data do not follow {DATA_SCHEMA}{_place(error)}") from None
 
 
-def _spike_data(change: AlertChange, cases: Sequence[str]) -> AlertData:
+def _spike_data(change: AlertChange, cases: Sequence[str], evidence: AlertEvidence | None) -> AlertData:
     alert = change.alert
     return AlertData(
         alert_id=alert.alert_id,
@@ -173,13 +201,14 @@ def _spike_data(change: AlertChange, cases: Sequence[str]) -> AlertData:
         safetyreportids=tuple(cases[:EVIDENCE_LIMIT]),
         drug=alert.drug,
         reaction=alert.reaction,
-        window=AlertWindow(_moment(alert.window_start), alert.width_ms / 1000),
+        window=AlertWindow(_moment(alert.evidence_start), alert.windows * alert.width_ms / 1000, windows=alert.windows),
         cases=alert.cases,
         expected=alert.expected,
         spread=alert.spread,
         z=alert.z,
         p=alert.p,
         widths=tuple(width / 1000 for width in alert.widths),
+        evidence=evidence,
     )
 
 

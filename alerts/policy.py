@@ -117,7 +117,7 @@ def _opened(evidence: Sequence[SpikeFinding], now_ms: int, new_id: Callable[[], 
         score=None,
         reasons=(),
         opened_at=now_ms,
-        since=min(finding.window_start for finding in evidence),
+        since=min(finding.start for finding in evidence),
         last_alarm_end=max(finding.window_end for finding in evidence),
         width_ms=strongest.width_ms,
         window_start=strongest.window_start,
@@ -130,6 +130,7 @@ def _opened(evidence: Sequence[SpikeFinding], now_ms: int, new_id: Callable[[], 
         published_cases=strongest.cases,
         revision=1,
         closed_at=None,
+        windows=strongest.windows,
     )
     return AlertChange(alert, None, "opened", publish=True)
 
@@ -151,7 +152,7 @@ def _with_evidence(alert: Alert, evidence: Sequence[SpikeFinding]) -> Alert:
         return alert
     after = replace(
         alert,
-        since=min(alert.since, *(finding.window_start for finding in evidence)),
+        since=min(alert.since, *(finding.start for finding in evidence)),
         last_alarm_end=max(alert.last_alarm_end, *(finding.window_end for finding in evidence)),
         widths=tuple(sorted({*alert.widths, *(finding.width_ms for finding in evidence)})),
     )
@@ -167,6 +168,7 @@ def _with_evidence(alert: Alert, evidence: Sequence[SpikeFinding]) -> Alert:
         spread=strongest.spread,
         z=strongest.z,
         p=strongest.p,
+        windows=strongest.windows,
     )
 
 
@@ -186,6 +188,7 @@ def _strength(evidence: SpikeFinding | Alert) -> tuple[float, ...]:
         evidence.z,
         -evidence.p,
         -evidence.window_start,
+        evidence.windows,
         evidence.expected,
         evidence.spread,
     )

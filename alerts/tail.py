@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from alerts.alert import AlertKind
-from alerts.cloudevent import AlertFormatError, AlertNotice, AlertWindow, from_cloudevent
+from alerts.cloudevent import AlertEvidence, AlertFormatError, AlertNotice, AlertWindow, from_cloudevent
 from alerts.policy import Change
 from eventhubs.errors import EventHubsError
 from eventhubs.receiver import HubReceiver, PartitionInfo
@@ -122,11 +122,40 @@ def _spike(notice: AlertNotice, window: AlertWindow) -> tuple[str, list[str]]:
         f"{cases} cases in {_duration(window.seconds)}, {_number(expected)} expected (give or take "
         f"{_number(notice.spread or 0.0)}): {_how_far(z)}, z={z:.1f}, by chance {_chance(notice.p or 0.0)}",
         f"since {_moment(notice.since)}; {_ending(notice)}",
-        f"window from {_moment(window.start)}{_other_widths(notice.widths, window.seconds)}",
+        f"{_windows(window)} from {_moment(window.start)}"
+        f"{_other_widths(notice.widths, window.seconds / window.windows)}",
     ]
+    if notice.evidence is not None:
+        lines += _known(notice.evidence)
     if notice.safetyreportids:
         lines.append(_evidence(notice.safetyreportids))
     return f"{_printable(notice.drug)} / {_printable(notice.reaction)}", lines
+
+
+def _windows(window: AlertWindow) -> str:
+    return "window" if window.windows == 1 else f"{window.windows} windows together,"
+
+
+def _known(evidence: AlertEvidence) -> list[str]:
+    """How the pair stands out at all, and what the cases have in common."""
+    lines = [
+        f"ever since: {evidence.cases:,} cases, {_ratio(evidence.expected)} expected by chance; PRR "
+        f"{_ratio(evidence.prr)} (chi-squared {_ratio(evidence.chi_squared)}), ROR {_ratio(evidence.ror)} "
+        f"({_ratio(evidence.ror_lower)} to {_ratio(evidence.ror_upper)}), IC {evidence.ic:.2f} "
+        f"({evidence.ic025:.2f} to {evidence.ic975:.2f})"
+    ]
+    common = []
+    if evidence.serious_share is not None:
+        common.append(f"{evidence.serious_share:.0%} serious")
+    if evidence.largest_sender_share is not None:
+        common.append(f"{evidence.largest_sender_share:.0%} from one sender")
+    if evidence.same_duplicate_number:
+        common.append(f"{evidence.same_duplicate_number} share a duplicate number")
+    return [*lines, "of the cases " + ", ".join(common)] if common else lines
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def _unusual_report(notice: AlertNotice) -> tuple[str, list[str]]:

@@ -26,6 +26,7 @@ from reactionwatch.commands import (
     hub,
     models,
     quarantine,
+    rules,
     status,
     stream,
 )
@@ -71,6 +72,7 @@ app.add_typer(alerts.app, name="alerts")
 app.add_typer(db.app, name="db")
 app.add_typer(expectations.app, name="expectations")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(rules.app, name="rules")
 
 
 def _say_retry(details: RetryDetails) -> None:

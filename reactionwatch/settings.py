@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.spikes.widths import parse_width
 from streaming.event_time import EventTime
 
 __all__ = ["LOCAL_HUB_PORT", "Settings", "SettingsError", "load_settings", "parse_widths"]
@@ -19,7 +19,6 @@ _LOCAL_HUB = (
     f"Endpoint=sb://localhost:{LOCAL_HUB_PORT};SharedAccessKeyName=local;SharedAccessKey=local;"
     "UseDevelopmentEmulator=true"
 )
-_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class SettingsError(Exception):
@@ -52,6 +51,7 @@ class Settings(BaseSettings):
         EventTime.HUB, description="What windows go by: hub (enqueued time), payload, reported or receivedate."
     )
     windows: str = Field("15m,1h,1d,7d", description="Window widths, rising, with unit s, m, h or d.")
+    rules: Path | None = Field(None, description="File of what counts as a spike (TOML). Unset: that of the package.")
     suites: Path | None = Field(
         None, description="Folder with report.json and pipeline.json, the expectations. Unset: those of the package."
     )
@@ -112,12 +112,7 @@ def load_settings() -> Settings:
 
 def parse_widths(text: str) -> tuple[int, ...]:
     """Read `15m,1h` as milliseconds; raises ValueError for anything that is not rising widths of a second or more."""
-    widths = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)([smhd])\s*", part)
-        if match is None:
-            raise ValueError("window widths look like 15m,1h,1d,7d (units s, m, h, d)")
-        widths.append(int(match[1]) * _UNITS_MS[match[2]])
+    widths = [parse_width(part) for part in text.split(",")]
     if widths != sorted(set(widths)) or widths[0] < 1000:
         raise ValueError("window widths must rise and be at least 1s")
     return tuple(widths)

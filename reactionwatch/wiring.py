@@ -13,7 +13,7 @@ from eventhubs.settings import HubConnection
 from expectations.agreement import confirm
 from expectations.suite import LoadedSuite, load_suite
 from models.registry import RegistrySettings
-from models.spikes import SpikeRules
+from models.spikes.rule_file import load_rules
 from reactionwatch.settings import Settings
 from streaming.backfill import BackfillSettings
 from streaming.commit import Committer
@@ -70,6 +70,7 @@ def stream_settings(settings: Settings, *, once: bool, take_over: bool) -> Strea
         consumer_group=settings.consumer_group,
         event_time=settings.event_time,
         widths_ms=settings.widths_ms,
+        rules=load_rules(settings.rules),
         tick_seconds=settings.tick_seconds,
         max_events_per_trigger=settings.max_events,
         transport=cast(Literal["auto", "amqp", "sdk"], settings.transport),
@@ -81,7 +82,7 @@ def stream_settings(settings: Settings, *, once: bool, take_over: bool) -> Strea
 
 def backfill_settings(settings: Settings, engine: Engine) -> BackfillSettings:
     """What a backfill shares with the stream."""
-    rules = SpikeRules()
+    rules = load_rules(settings.rules)
     return BackfillSettings(
         plan=TaskPlan(
             database_url=settings.database,
@@ -98,7 +99,7 @@ def backfill_settings(settings: Settings, engine: Engine) -> BackfillSettings:
 
 def replay_settings(settings: Settings, engine: Engine) -> ReplaySettings:
     """What a replay of quarantined reports shares with the stream."""
-    rules = SpikeRules()
+    rules = load_rules(settings.rules)
     champion = ChampionModel(registry_of(settings))
     suite = cache(lambda: _confirmed_suite(settings))
     return ReplaySettings(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, insert, literal, selec
 from sqlalchemy.engine import Connection
 
 from models.spikes.counts import CandidateCounts
+from models.spikes.settings import SpikeRules
 from sql.dialect import empty
 from sql.history import fetch_counts, first_window, read_staged, stage_candidate
 from sql.schema import reaction_window
@@ -40,28 +41,25 @@ class Candidates:
     touched: NDArray[np.bool_]
     """The count changed in this commit (else the window is only closing)."""
     counts: CandidateCounts
+    drug_cases: NDArray[np.int64]
+    """Sum of the pair counts of the candidate's drug in the window, its own among them."""
     tested: Mapping[int, int]
     """Per closing window start: how many pairs have a report in it."""
 
 
 def fetch_candidates(
-    connection: Connection,
-    widths_ms: Sequence[int],
-    closing: Mapping[int, ClosingSpan],
-    *,
-    min_cases: int,
-    min_age: int,
-    baseline_windows: int,
+    connection: Connection, rules: Mapping[int, SpikeRules], closing: Mapping[int, ClosingSpan]
 ) -> list[Candidates]:
-    """Candidates per width: touched windows and closing ones with at least `min_cases` cases.
+    """Candidates per width, by `rules` of each: touched windows and closing ones with at least `min_cases` cases.
 
-    Windows that begin fewer than `min_age` widths after the first report of all are left out.
+    Windows that begin fewer than `warmup_windows` widths after the first report of all are left out.
     """
-    _stage(connection, widths_ms, closing, min_cases, min_age)
+    _stage(connection, rules, closing)
     found = []
-    for width_ms in sorted(widths_ms):
+    for width_ms, of_width in sorted(rules.items()):
         staged = read_staged(connection, width_ms)
         if staged.ordinal.size:
+            counts, drug_cases = fetch_counts(connection, staged, of_width.baseline_windows)
             found.append(
                 Candidates(
                     width_ms=width_ms,
@@ -69,29 +67,24 @@ def fetch_candidates(
                     reaction_ids=staged.reaction_id,
                     window_starts_ms=staged.window_start_ms,
                     touched=staged.touched > 0,
-                    counts=fetch_counts(connection, staged, baseline_windows),
+                    counts=counts,
+                    drug_cases=drug_cases,
                     tested=_tested(connection, closing.get(width_ms)),
                 )
             )
     return found
 
 
-def _stage(
-    connection: Connection,
-    widths_ms: Sequence[int],
-    closing: Mapping[int, ClosingSpan],
-    min_cases: int,
-    min_age: int,
-) -> None:
+def _stage(connection: Connection, rules: Mapping[int, SpikeRules], closing: Mapping[int, ClosingSpan]) -> None:
     empty(connection, stage_candidate)
     parts = []
-    for width_ms in widths_ms:
+    for width_ms, of_width in rules.items():
         first = first_window(connection, width_ms)
         if first is not None:
-            since_ms = first + min_age * width_ms
-            parts.append(_touched(width_ms, since_ms, min_cases))
+            since_ms = first + of_width.warmup_windows * width_ms
+            parts.append(_touched(width_ms, since_ms, of_width.min_cases))
             if width_ms in closing:
-                parts.append(_closing(closing[width_ms], since_ms, min_cases))
+                parts.append(_closing(closing[width_ms], since_ms, of_width.min_cases))
     if not parts:
         return
     both = union(*parts).subquery()

@@ -21,10 +21,13 @@ from typing import Any, TypeVar
 from sqlalchemy import Column, Engine, delete, func, insert, select, update
 from sqlalchemy.engine import Connection, RowMapping
 
+from models.spikes.disproportionality import Evidence
+from models.spikes.settings import SpikeRules
 from sql.candidates import Candidates, ClosingSpan, fetch_candidates
 from sql.clock import utc_now
 from sql.connection import READ
 from sql.dialect import confirm_open, create_staging, empty, replace_rows
+from sql.evidence import FoundSpan, fetch_evidence
 from sql.positions import Lease, beat
 from sql.schema import (
     alert,
@@ -71,18 +74,23 @@ class Folded:
 
 @dataclass(frozen=True)
 class SpikeRow:
-    """A finding as it is kept."""
+    """A finding as it is kept: the window's cases, and what those `observed` in `windows` windows are held against."""
 
     width_ms: int
     drug_id: int
     reaction_id: int
     window_start_ms: int
     cases: int
+    windows: int
+    observed: int
     expected: float
     spread: float
     z: float
     p: float
     stage: str
+    rules: str
+    rules_version: str
+    evidence: Evidence
 
 
 @dataclass(frozen=True)
@@ -176,32 +184,20 @@ class CommitTransaction:
         )
         return until
 
-    def candidates(
-        self,
-        widths_ms: Sequence[int],
-        closing: Mapping[int, ClosingSpan],
-        *,
-        min_cases: int,
-        baseline_windows: int,
-        min_age: int = 0,
-    ) -> list[Candidates]:
-        """Touched and closing windows of `widths_ms` with at least `min_cases` cases, and the history rules need.
+    def candidates(self, rules: Mapping[int, SpikeRules], closing: Mapping[int, ClosingSpan]) -> list[Candidates]:
+        """Touched and closing windows that the rules of their width could find, with the history these need."""
+        return fetch_candidates(self._connection, rules, closing)
 
-        No rule judges windows that begin fewer than `min_age` widths after the first report; they are left out.
-        """
-        return fetch_candidates(
-            self._connection,
-            widths_ms,
-            closing,
-            min_cases=min_cases,
-            min_age=min_age,
-            baseline_windows=baseline_windows,
-        )
+    def evidence(self, spans: Sequence[FoundSpan]) -> list[Evidence]:
+        """What is known of pairs and of their cases in a span of time, in the order given."""
+        return fetch_evidence(self._connection, spans)
 
-    def save_spikes(self, rows: Sequence[SpikeRow], *, rules: str, rules_version: str) -> None:
+    def save_spikes(self, rows: Sequence[SpikeRow]) -> None:
         """Keep findings; one found again gets its newest numbers but keeps when it was found. None is withdrawn."""
-        same = {"rules": rules, "rules_version": rules_version, "found_at": utc_now()}
-        replace_rows(self._connection, spike, [{**vars(row), **same} for row in rows], keep=("stage", "found_at"))
+        at = utc_now()
+        replace_rows(
+            self._connection, spike, [{**_columns(row), "found_at": at} for row in rows], keep=("stage", "found_at")
+        )
 
     def names(self, drug_ids: Sequence[int], reaction_ids: Sequence[int]) -> tuple[dict[int, str], dict[int, str]]:
         """Names by key, for findings and alerts."""
@@ -340,6 +336,18 @@ class CommitTransaction:
         self._connection.execute(
             insert(window_clock).values(width_ms=width_ms, closed_until_ms=window_start(begin, width_ms))
         )
+
+
+def _columns(row: SpikeRow) -> dict[str, Any]:
+    """The row of table `spike`, where the evidence's cases and expectation are named for the pair they are of."""
+    columns = {**vars(row), **vars(row.evidence)}
+    del columns["evidence"]
+    return columns | {
+        "cases": row.cases,
+        "expected": row.expected,
+        "pair_cases": row.evidence.cases,
+        "pair_expected": row.evidence.expected,
+    }
 
 
 def _portions(values: Sequence[T]) -> Iterator[Sequence[T]]:

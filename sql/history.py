@@ -25,6 +25,9 @@ __all__ = ["Staged", "fetch_counts", "first_window", "read_staged", "stage_candi
 
 Ints = NDArray[np.int64]
 
+_AT_ONCE = 32
+"""Windows looked up by one statement: databases limit how long a statement may be."""
+
 stage_candidate = Table(
     "#stage_candidate",
     staging,
@@ -69,47 +72,53 @@ def first_window(connection: Connection, width_ms: int) -> int | None:
     return first
 
 
-def fetch_counts(connection: Connection, staged: Staged, windows: int) -> CandidateCounts:
-    """The candidates with the `windows` windows before each."""
+def fetch_counts(connection: Connection, staged: Staged, windows: int) -> tuple[CandidateCounts, Ints]:
+    """The candidates with the `windows` windows before each, and (n,) their drugs' counts in the window itself."""
     starts, width_ms = staged.window_start_ms, staged.width_ms
     first_ms = first_window(connection, width_ms)
     assert first_ms is not None
+    before = np.arange(windows, 0, -1, dtype=np.int64)
 
-    def history(table: Table, *of: str) -> Ints:
-        return _history(connection, staged, windows, table, of)
+    def history(table: Table, *of: str, back: Ints = before) -> Ints:
+        return _history(connection, staged, back, table, of)
 
     total = history(window_total)
-    column_starts = starts[:, None] - width_ms * np.arange(windows, 0, -1, dtype=np.int64)[None, :]
-    return CandidateCounts(
+    drugs = history(window_total, "drug_id", back=np.append(before, 0))
+    counts = CandidateCounts(
         cases=staged.cases,
         history=history(reaction_window, "drug_id", "reaction_id"),
         # The first window ever is incomplete, and one without any report at all tells of an outage, not of drugs.
-        usable=(column_starts > first_ms) & (total > 0) & ~_alarmed(connection, staged, windows),
-        drug_history=history(window_total, "drug_id"),
+        usable=(starts[:, None] - width_ms * before > first_ms) & (total > 0) & ~_alarmed(connection, staged, windows),
+        drug_history=drugs[:, :-1],
         reaction_history=history(window_total, "reaction_id"),
         total_history=total,
         drug_age_windows=(starts - _first_windows_of_drugs(connection, staged)) // width_ms,
     )
+    return counts, drugs[:, -1]
 
 
-def _history(connection: Connection, staged: Staged, windows: int, table: Table, of: tuple[str, ...]) -> Ints:
-    """(n, windows) counts in the windows before, oldest first: rows of `table`, each looked up by its whole key.
+def _history(connection: Connection, staged: Staged, back: Ints, table: Table, of: tuple[str, ...]) -> Ints:
+    """(n, B) counts in the windows `back` (B,) before: rows of `table`, each looked up by its whole key.
 
     Candidates that share their window and the columns `of` share their history: it is read for the first of them.
     """
-    ages = {f"age_{back}": back * staged.width_ms for back in range(1, windows + 1)}
-    rows = _integers(connection, _history_query(table, of, windows), {"width_ms": staged.width_ms, **ages})
-    rows = rows[np.argsort(rows[:, 0])]
     same = _first_of_equal(staged.window_start_ms, *(getattr(staged, name) for name in of))
+    parts = []
+    for first in range(0, back.size, _AT_ONCE):
+        some = back[first : first + _AT_ONCE]
+        ages = {f"age_{place}": int(age) * staged.width_ms for place, age in enumerate(some)}
+        rows = _integers(connection, _history_query(table, of, some.size), {"width_ms": staged.width_ms, **ages})
+        rows = rows[np.argsort(rows[:, 0])]
+        parts.append(rows[np.searchsorted(rows[:, 0], staged.ordinal[same]), 1:])
     # A count is below zero while a move is folded and the backfill that counted the case first is not.
-    return np.maximum(rows[np.searchsorted(rows[:, 0], staged.ordinal[same]), 1:], 0)
+    return np.maximum(np.concatenate(parts, axis=1), 0)
 
 
 @cache
 def _history_query(table: Table, of: tuple[str, ...], windows: int) -> Select[Any]:
-    """A row per history: ordinal of the first candidate that has it, and its counts, oldest first.
+    """A row per history: ordinal of the first candidate that has it, and its counts in so many windows.
 
-    Takes `width_ms` and, as `age_N`, how long N widths are. Made once, for it is a long one.
+    Takes `width_ms` and, as `age_N`, how long ago the N-th window began. Made once, for it is a long one.
     """
     c, width = stage_candidate.c, bindparam("width_ms", type_=BigInteger)
     shared = [c.window_start_ms, *(c[name] for name in of)]
@@ -117,16 +126,16 @@ def _history_query(table: Table, of: tuple[str, ...], windows: int) -> Select[An
         select(func.min(c.ordinal).label("ordinal"), *shared).where(c.width_ms == width).group_by(*shared).subquery()
     )
 
-    def cases(back: int) -> ColumnElement[int]:
+    def cases(place: int) -> ColumnElement[int]:
         # As a scalar query of the staged rows, for a join might be driven from the whole of the other side.
         at = (
             table.c.width_ms == width,
-            table.c.window_start_ms == first.c.window_start_ms - bindparam(f"age_{back}", type_=BigInteger),
+            table.c.window_start_ms == first.c.window_start_ms - bindparam(f"age_{place}", type_=BigInteger),
             *(table.c[name] == (first.c[name] if name in of else ANY) for name in ("drug_id", "reaction_id")),
         )
         return func.coalesce(select(table.c.cases).where(*at).correlate(first).scalar_subquery(), 0)
 
-    return select(first.c.ordinal, *(cases(back).label(f"back_{back}") for back in range(windows, 0, -1)))
+    return select(first.c.ordinal, *(cases(place).label(f"at_{place}") for place in range(windows)))
 
 
 def _alarmed(connection: Connection, staged: Staged, windows: int) -> NDArray[np.bool_]:

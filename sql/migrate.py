@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSIONS", "VERSION_TABLE", "azure_sql_ddl", "current_version", "ensure_schema", "upgrade"]
 
-VERSIONS = ("0002", "0003")
+VERSIONS = ("0002", "0003", "0004")
 """Every version of the tables, oldest first; the last is the one this build speaks."""
 
 VERSION_TABLE = "reactionwatch_version"

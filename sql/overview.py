@@ -140,7 +140,7 @@ def _top(connection: Connection, width_ms: int, start_ms: int, pairs: int, windo
             reaction.c.name.label("reaction"),
             past.c.window_start_ms,
             past.c.cases,
-            spike.c.expected,
+            (spike.c.expected / spike.c.windows).label("expected"),
         )
         .select_from(
             first.join(past, and_(*_same_pair(past, first), *in_time))

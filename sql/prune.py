@@ -59,6 +59,7 @@ _FORGOTTEN: dict[str, Any] = {
     "country": None,
     "sender": None,
     "company_number": None,
+    "duplicate_number": None,
     "anomaly_reasons": None,
     "warnings": None,
 }

@@ -18,6 +18,7 @@ from sqlalchemy import (
     MetaData,
     SmallInteger,
     Table,
+    text,
 )
 
 from sql.column_types import Finite, binary, date, long_string, string, timestamp
@@ -215,6 +216,11 @@ safety_report = Table(
     Column("stored_at", timestamp(), nullable=False, comment="when it was stored (UTC)"),
     Column("pruned_at", timestamp(), comment="when what it says was forgotten (UTC); NULL: it is all here"),
     Column("unknown_fields", Integer, comment="fields it has that openFDA has not; NULL: not counted yet"),
+    Column(
+        "duplicate_number",
+        string(NAME_LENGTH),
+        comment="first reportduplicate.duplicatenumb: the number other senders gave the case",
+    ),
     Index(None, "receipt_id", "sequence"),
     Index(None, "stored_at"),
     comment="One row per version of a case.",
@@ -318,19 +324,49 @@ window_clock = Table(
     comment="How far the windows of each width have been closed and judged.",
 )
 
+
+def _windows_column(comment: str) -> Column[int]:
+    return Column("windows", SmallInteger, nullable=False, server_default=text("1"), comment=comment)
+
+
 spike = Table(
     "spike",
     metadata,
     *_window_key(),
     Column("cases", Integer, nullable=False, comment="distinct cases when last judged"),
-    Column("expected", Finite(), nullable=False, comment="cases expected in the whole window"),
-    Column("spread", Finite(), nullable=False, comment="standard deviation of a quiet window's count"),
-    Column("z", Finite(), nullable=False, comment="(cases - expected) / spread"),
+    Column("expected", Finite(), nullable=False, comment="cases expected in all of these windows"),
+    Column("spread", Finite(), nullable=False, comment="standard deviation of a quiet count"),
+    Column("z", Finite(), nullable=False, comment="distance from the expectation in spreads (Anscombe residual)"),
     Column("p", Finite(), nullable=False, comment="probability of so many cases or more by chance"),
     Column("stage", string(10), nullable=False, comment="open, closed or late: when it was found"),
     Column("rules", string(120), nullable=False, comment="rules that found it, comma separated"),
     Column("rules_version", string(64), nullable=False, comment="settings of the rules"),
     Column("found_at", timestamp(), nullable=False, comment="when it was found (UTC)"),
+    _windows_column("windows that expected, spread, z and p are about: 1, or 2 with the one before"),
+    Column("observed", Integer, comment="cases in these windows"),
+    Column("pair_cases", Integer, comment="cases of the pair since counting began"),
+    Column("pair_expected", Finite(), comment="of these, how many chance alone would give"),
+    Column("prr", Finite(), comment="proportional reporting ratio since counting began"),
+    Column("chi_squared", Finite(), comment="chi-squared of the same four-fold table, with Yates' correction"),
+    Column("ror", Finite(), comment="reporting odds ratio since counting began"),
+    Column("ror_lower", Finite(), comment="lower end of its 95% interval"),
+    Column("ror_upper", Finite(), comment="upper end of its 95% interval"),
+    Column(
+        "ic", Finite(), comment="information component since counting began: log2 of observed over expected, shrunk"
+    ),
+    Column("ic025", Finite(), comment="lower end of its 95% credibility interval"),
+    Column("ic975", Finite(), comment="upper end of its 95% credibility interval"),
+    Column(
+        "largest_sender_share",
+        Finite(),
+        comment="share of the spike's cases from the sender with most of them; NULL: none names one",
+    ),
+    Column(
+        "same_duplicate_number",
+        Integer,
+        comment="how many of the spike's cases carry a duplicate number that another of them carries too",
+    ),
+    Column("serious_share", Finite(), comment="share of serious cases among the spike's that say; NULL: none says"),
     comment="Findings: windows in which a pair was reported unusually often. A finding is never withdrawn.",
 )
 
@@ -361,10 +397,10 @@ alert = Table(
     Column("last_alarm_end_ms", BigInteger, nullable=False, comment="end of the last alarmed window (UTC ms)"),
     Column("width_ms", BigInteger, nullable=False, comment="width of the window of the strongest evidence (ms)"),
     Column("window_start_ms", BigInteger, nullable=False, comment="start of that window (UTC ms)"),
-    Column("cases", Integer, nullable=False, comment="distinct cases in that window"),
-    Column("expected", Finite(), nullable=False, comment="cases expected in that window"),
-    Column("spread", Finite(), nullable=False, comment="standard deviation of a quiet window's count"),
-    Column("z", Finite(), nullable=False, comment="(cases - expected) / spread"),
+    Column("cases", Integer, nullable=False, comment="distinct cases in these windows"),
+    Column("expected", Finite(), nullable=False, comment="cases expected in these windows"),
+    Column("spread", Finite(), nullable=False, comment="standard deviation of a quiet count"),
+    Column("z", Finite(), nullable=False, comment="distance from the expectation in spreads (Anscombe residual)"),
     Column("p", Finite(), nullable=False, comment="probability of so many cases or more by chance"),
     Column("widths", string(200), nullable=False, comment="all alarmed widths (ms), comma separated"),
     Column("published_cases", Integer, nullable=False, comment="cases told in the last message"),
@@ -372,6 +408,7 @@ alert = Table(
     Column("closed_at_ms", BigInteger, comment="when it was closed (UTC ms); NULL: still open"),
     Column("expectation", string(50), comment="code of the failed expectation, where it is about the pipeline"),
     Column("observed", Finite(), comment="what the expectation found, where it is about the pipeline"),
+    _windows_column("windows of that width that the evidence is from, ending with the last"),
     Index(None, "status", "kind"),
     Index(None, "case_key"),
     comment="One row per episode: one (drug, reaction) from its first alarmed window to quiet, or one report.",

@@ -179,6 +179,7 @@ class _Rows:
                 ",".join(event.reasons)[:400] or None,
                 ",".join(event.warnings)[:1000] or None,
                 report.unknown_fields,
+                next(iter(report.duplicate_numbers), None),
             )
         )
         self._seen.add(key)

@@ -82,7 +82,10 @@ VIEWS: dict[str, str] = {
         WHERE f.anomaly_level > 0 OR f.warnings IS NOT NULL""",
     "ReactionSpike": """
         SELECT drug.name AS drug_name, reaction.name AS reactionmeddrapt, s.width_ms, s.window_start_ms,
-               s.cases, s.expected, s.spread, s.z, s.p, s.stage, s.rules, s.rules_version, s.found_at
+               s.cases, s.windows, s.observed, s.expected, s.spread, s.z, s.p,
+               s.pair_cases, s.pair_expected, s.prr, s.chi_squared, s.ror, s.ror_lower, s.ror_upper,
+               s.ic, s.ic025, s.ic975, s.largest_sender_share, s.same_duplicate_number, s.serious_share,
+               s.stage, s.rules, s.rules_version, s.found_at
         FROM spike s
         JOIN drug ON drug.drug_id = s.drug_id
         JOIN reaction ON reaction.reaction_id = s.reaction_id""",

@@ -7,9 +7,11 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 
 from alerts.alert import Alert, AlertKind, AlertStatus, PipelineFinding, UnusualReport
+from alerts.cloudevent import AlertEvidence
 from expectations.pipeline import Finding
+from models.spikes.disproportionality import Evidence
 
-__all__ = ["alert_from_row", "pipeline_finding", "row_from_alert", "unusual_from_row"]
+__all__ = ["alert_from_row", "evidence_of", "pipeline_finding", "row_from_alert", "unusual_from_row"]
 
 
 def alert_from_row(row: RowMapping) -> Alert:
@@ -43,6 +45,7 @@ def alert_from_row(row: RowMapping) -> Alert:
         closed_at=row["closed_at_ms"],
         expectation=row["expectation"],
         observed=row["observed"],
+        windows=row["windows"],
     )
 
 
@@ -74,6 +77,7 @@ def row_from_alert(alert: Alert) -> dict[str, Any]:
         "closed_at_ms": alert.closed_at,
         "expectation": alert.expectation,
         "observed": alert.observed,
+        "windows": alert.windows,
     }
 
 
@@ -88,6 +92,11 @@ def unusual_from_row(row: RowMapping) -> UnusualReport:
         model_version=row["model_version"],
         event_time=row["event_ms"],
     )
+
+
+def evidence_of(known: Evidence) -> AlertEvidence:
+    """What is known of a pair and its cases, as alerts tell it."""
+    return AlertEvidence(**vars(known))
 
 
 def pipeline_finding(found: Finding) -> PipelineFinding:

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from alerts.alert import Alert, PipelineFinding, SpikeFinding
-from alerts.cloudevent import to_cloudevent
+from alerts.cloudevent import AlertEvidence, to_cloudevent
 from alerts.pipeline import decide_pipeline
 from alerts.policy import AlertChange, decide
-from models.spikes import Evaluation, SpikeRules, close_verdict, open_verdict, zscore
-from sql.candidates import Candidates, ClosingSpan
+from models.spikes import RuleBook
 from sql.clock import now_ms
-from sql.commit import CommitTransaction, Folded, SpikeRow, ToldChange, commit
+from sql.commit import CommitTransaction, Folded, ToldChange, commit
+from sql.evidence import FoundSpan
 from sql.positions import Lease
 from sql.retry import persistently
-from streaming.alert_rows import alert_from_row, row_from_alert, unusual_from_row
+from streaming.alert_rows import alert_from_row, evidence_of, row_from_alert, unusual_from_row
+from streaming.judging import judge_windows
 
 __all__ = ["CommitResult", "Committer"]
 
 _EVIDENCE = 20
 """Case ids an alert message names; the database keeps them all."""
-
-_LATE_WIDTHS = 2
-"""Windows that ended more than this many widths ago are flagged, never alerted."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ class Committer:
     engine: Engine
     lease: Lease
     widths_ms: tuple[int, ...]
-    rules: SpikeRules
+    rules: RuleBook
     watch: Callable[[], Sequence[PipelineFinding]] = tuple
     """What there is to say about the pipeline at the moment; by default nothing."""
     replay: Callable[[], object] = tuple
@@ -72,8 +67,7 @@ class Committer:
         with commit(self.engine, self.lease) as tx:
             folded = tx.fold(self.widths_ms)
             closing = tx.close_windows(self.widths_ms, clock_ms) if clock_ms is not None else {}
-            findings = list(self._judge(tx, closing, clock_ms))
-            tx.save_spikes([_row(finding) for finding in findings], rules="zscore", rules_version=self.rules.version)
+            findings = judge_windows(tx, {width: self.rules.of(width) for width in self.widths_ms}, closing, clock_ms)
             changes = self._alert(tx, findings, pipeline, clock_ms)
         floods = {found.code for found in pipeline if found.is_flood}
         flood = any(change.change == "opened" and change.alert.expectation in floods for change in changes)
@@ -90,67 +84,6 @@ class Committer:
             if until_ms is not None:
                 tx.skip_judgement(self.widths_ms, until_ms)
         return folded
-
-    def _judge(
-        self, tx: CommitTransaction, closing: dict[int, ClosingSpan], clock_ms: int | None
-    ) -> Iterator[SpikeFinding]:
-        for candidates in tx.candidates(
-            self.widths_ms,
-            closing,
-            min_cases=self.rules.min_cases,
-            baseline_windows=self.rules.baseline_windows,
-            min_age=self.rules.warmup_windows,
-        ):
-            evaluation = zscore(candidates.counts, self.rules)
-            stages = self._stages(candidates, closing.get(candidates.width_ms), tx.closed_until_ms(candidates.width_ms))
-            # What the strict level finds does not depend on whether a commit came while the window was open.
-            found = open_verdict(evaluation, candidates.counts.cases, self.rules) & candidates.touched
-            for start, tested in candidates.tested.items():
-                window = (candidates.window_starts_ms == start) & (stages == "closed")
-                found[window] |= close_verdict(
-                    _subset(evaluation, window), candidates.counts.cases[window], tested, self.rules
-                )
-            yield from self._findings(tx, candidates, evaluation, stages, np.flatnonzero(found), clock_ms)
-
-    def _stages(
-        self, candidates: Candidates, span: ClosingSpan | None, closed_until_ms: int | None
-    ) -> NDArray[np.str_]:
-        ends = candidates.window_starts_ms + candidates.width_ms
-        closed = ends <= (closed_until_ms if closed_until_ms is not None else -1)
-        now_closing = (ends > span.after_ms) & (ends <= span.until_ms) if span is not None else np.zeros_like(closed)
-        return np.where(now_closing, "closed", np.where(closed, "late", "open"))
-
-    def _findings(
-        self,
-        tx: CommitTransaction,
-        candidates: Candidates,
-        evaluation: Evaluation,
-        stages: NDArray[np.str_],
-        chosen: NDArray[np.intp],
-        clock_ms: int | None,
-    ) -> Iterator[SpikeFinding]:
-        drugs, reactions = tx.names(
-            [int(i) for i in candidates.drug_ids[chosen]], [int(i) for i in candidates.reaction_ids[chosen]]
-        )
-        for i in chosen:
-            drug_id, reaction_id = int(candidates.drug_ids[i]), int(candidates.reaction_ids[i])
-            start = int(candidates.window_starts_ms[i])
-            end = start + candidates.width_ms
-            yield SpikeFinding(
-                width_ms=candidates.width_ms,
-                window_start=start,
-                drug_id=drug_id,
-                drug=drugs[drug_id],
-                reaction_id=reaction_id,
-                reaction=reactions[reaction_id],
-                cases=int(candidates.counts.cases[i]),
-                expected=float(evaluation.expected[i]),
-                spread=float(evaluation.spread[i]),
-                z=float(evaluation.z[i]),
-                p=float(evaluation.p[i]),
-                stage=str(stages[i]),  # type: ignore[arg-type]
-                alertable=clock_ms is not None and clock_ms - end <= _LATE_WIDTHS * candidates.width_ms,
-            )
 
     def _alert(
         self,
@@ -181,11 +114,18 @@ class Committer:
         if pipeline:
             changes += decide_pipeline(open_alerts, pipeline, now_ms=at, new_id=_new_id)
         tx.save_alerts([row_from_alert(change.alert) for change in changes])
-        tx.record_changes([self._told(tx, change, pipeline, at) for change in changes if change.publish])
+        told = [change for change in changes if change.publish]
+        known = _known(tx, [change.alert for change in told])
+        tx.record_changes([self._told(tx, change, known, pipeline, at) for change in told])
         return changes
 
     def _told(
-        self, tx: CommitTransaction, change: AlertChange, pipeline: Sequence[PipelineFinding], at_ms: int
+        self,
+        tx: CommitTransaction,
+        change: AlertChange,
+        known: Mapping[str, AlertEvidence],
+        pipeline: Sequence[PipelineFinding],
+        at_ms: int,
     ) -> ToldChange:
         alert, previous = change.alert, change.previous
         cases: list[tuple[int, str]] = []
@@ -207,6 +147,7 @@ class Committer:
                 source=f"reactionwatch://{self.lease.hub}",
                 cases=[case_id for _, case_id in cases[-_EVIDENCE:]],
                 now=dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC),
+                evidence=known.get(alert.alert_id),
                 finding=next((found for found in pipeline if found.code == alert.expectation), None),
             ),
             created_ms=at_ms,
@@ -222,20 +163,13 @@ def _state(alert: Alert) -> str:
     return f"{alert.status}, revision {alert.revision}, {seen}"
 
 
-def _subset(evaluation: Evaluation, mask: NDArray[np.bool_]) -> Evaluation:
-    return Evaluation(**{f.name: getattr(evaluation, f.name)[mask] for f in dataclasses.fields(evaluation)})
-
-
-def _row(finding: SpikeFinding) -> SpikeRow:
-    return SpikeRow(
-        width_ms=finding.width_ms,
-        drug_id=finding.drug_id,
-        reaction_id=finding.reaction_id,
-        window_start_ms=finding.window_start,
-        cases=finding.cases,
-        expected=finding.expected,
-        spread=finding.spread,
-        z=finding.z,
-        p=finding.p,
-        stage=finding.stage,
-    )
+def _known(tx: CommitTransaction, alerts: Sequence[Alert]) -> dict[str, AlertEvidence]:
+    """By alert, what is known of a spike's pair and of the episode's cases."""
+    spans = {
+        alert.alert_id: FoundSpan(alert.drug_id, alert.reaction_id, alert.since, alert.last_alarm_end)
+        for alert in alerts
+        if alert.drug_id is not None and alert.reaction_id is not None
+    }
+    return {
+        alert_id: evidence_of(found) for alert_id, found in zip(spans, tx.evidence(list(spans.values())), strict=True)
+    }

@@ -8,7 +8,7 @@ from typing import Literal
 
 from eventhubs.settings import HubConnection
 from models.registry import RegistrySettings
-from models.spikes import SpikeRules
+from models.spikes import RuleBook
 from streaming.event_time import EventTime
 
 __all__ = ["StreamSettings", "hub_id"]
@@ -30,7 +30,7 @@ class StreamSettings:
     consumer_group: str = "$Default"
     event_time: EventTime = EventTime.HUB
     widths_ms: tuple[int, ...] = (900_000, 3_600_000, 86_400_000, 604_800_000)
-    rules: SpikeRules = field(default_factory=SpikeRules)
+    rules: RuleBook = field(default_factory=RuleBook)
     tick_seconds: float = 2.0
     max_events_per_trigger: int = 10_000
     transport: Literal["auto", "amqp", "sdk"] = "auto"

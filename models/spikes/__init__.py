@@ -5,9 +5,9 @@ candidate depends on its own numbers and the settings alone (`close_verdict` als
 """
 
 from models.spikes.counts import CandidateCounts
-from models.spikes.judgement import Judgement, judge
+from models.spikes.judgement import Judgement, evaluate, judge
 from models.spikes.rules import Evaluation, zscore
-from models.spikes.settings import DetectionRules, Season, SpikeRules
+from models.spikes.settings import DetectionRules, RuleBook, Season, SpikeRules
 from models.spikes.verdict import close_verdict, open_verdict
 
 __all__ = [
@@ -15,9 +15,11 @@ __all__ = [
     "DetectionRules",
     "Evaluation",
     "Judgement",
+    "RuleBook",
     "Season",
     "SpikeRules",
     "close_verdict",
+    "evaluate",
     "judge",
     "open_verdict",
     "zscore",

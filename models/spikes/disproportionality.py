@@ -2,6 +2,10 @@
 
 A spike says that something changed; disproportionality says whether the pair stands out at all. Neither proves a cause.
 
+What is counted is combinations of case, suspect drug and reaction, each once however many versions the case has: a case
+with two drugs and three reactions is in six of them. Counts of drugs, of reactions and of all are sums of these, so
+that a case with many reactions weighs more in them than it would in a table of cases.
+
 Sources: PRR with chi-squared, Evans, Waller and Davis, "Use of proportional reporting ratios (PRRs) for signal
 generation from spontaneous adverse drug reaction reports", Pharmacoepidemiology and Drug Safety 10 (2001); ROR, van
 Puijenbroek et al., the same journal, 11 (2002), its interval by Woolf (1955); IC, Bate et al., European Journal of
@@ -31,7 +35,7 @@ class Disproportionality:
     """n pairs' measures; every number is finite, whatever the counts."""
 
     expected: Floats
-    """(n,) cases if reactions fell on drugs by chance."""
+    """(n,) cases of the pair if reactions fell on drugs by chance."""
     prr: Floats
     """(n,) proportional reporting ratio."""
     chi_squared: Floats
@@ -55,10 +59,11 @@ class Evidence:
     """What an officer sees beside one finding. Shares are between 0 and 1; None where nothing is known."""
 
     cases: int
-    """Cases of the pair since counting began."""
+    """Cases of the pair since counting began, each counted once."""
     expected: float
-    """Of these, how many chance alone would give."""
+    """Of these, how many chance alone would give, from all combinations of case, drug and reaction."""
     prr: float
+    """This and what follows, as in `Disproportionality`."""
     chi_squared: float
     ror: float
     ror_lower: float
@@ -71,7 +76,7 @@ class Evidence:
     same_duplicate_number: int | None = None
     """How many of the spike's cases carry a duplicate number that another of them carries too."""
     serious_share: float | None = None
-    """Share of the spike's cases reported as serious."""
+    """Share of serious cases among those of the spike that say whether they are."""
 
     @property
     def signal_of_evans(self) -> bool:
@@ -82,9 +87,10 @@ class Evidence:
 def disproportionality(cases: Counts, drug_cases: Counts, reaction_cases: Counts, total: Counts) -> Disproportionality:
     """Measures of n pairs from their four-fold tables.
 
-    cases (n,): cases with drug and reaction; drug_cases, reaction_cases (n,): cases with the one, whatever the other;
-    total (n,): all cases. Where a cell of the table is empty, one half is added to all four for PRR and ROR (Haldane,
-    1956; Anscombe, 1956). Raises ValueError where the four do not make a table.
+    All count combinations of case, drug and reaction. cases (n,): those of drug and reaction, one per case; drug_cases,
+    reaction_cases (n,): those with the one, whatever the other; total (n,): all. Where a cell of the table is empty,
+    one half is added to all four for PRR and ROR (Haldane, 1956; Anscombe, 1956). Raises ValueError where the four do
+    not make a table.
     """
     with_other = drug_cases - cases
     without_drug = reaction_cases - cases

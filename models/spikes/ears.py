@@ -17,41 +17,68 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.stats import norm
 
-__all__ = ["BASELINE", "ears_c1", "ears_c2", "ears_c3"]
+from models.spikes.context import warm
+from models.spikes.counts import CandidateCounts
+from models.spikes.rules import Evaluation
+from models.spikes.settings import EARS_BASELINE, EARS_GAP, EARS_SUMMED, DetectionRules
 
-BASELINE = 7
-"""Windows of the baseline, the seven days of the original."""
+__all__ = ["ears", "ears_c1", "ears_c2", "ears_c3"]
 
-_C2_GAP = 2
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def ears_c1(counts: Counts, alpha: float = 0.001, baseline: int = BASELINE) -> Floats:
+def ears_c1(counts: Counts, alpha: float = 0.001, baseline: int = EARS_BASELINE) -> Floats:
     """C1: mean and standard deviation of the windows just before."""
     mean, deviation = _moments(counts, baseline, gap=0)
     return mean + norm.isf(alpha) * deviation
 
 
-def ears_c2(counts: Counts, alpha: float = 0.001, baseline: int = BASELINE) -> Floats:
+def ears_c2(counts: Counts, alpha: float = 0.001, baseline: int = EARS_BASELINE) -> Floats:
     """C2: the same with a gap of two windows, so that an outbreak that begins slowly does not hide itself."""
-    mean, deviation = _moments(counts, baseline, gap=_C2_GAP)
+    mean, deviation = _moments(counts, baseline, gap=EARS_GAP)
     return mean + norm.isf(alpha) * deviation
 
 
-def ears_c3(counts: Counts, alpha: float = 0.001, baseline: int = BASELINE) -> Floats:
+def ears_c3(counts: Counts, alpha: float = 0.001, baseline: int = EARS_BASELINE) -> Floats:
     """C3: how far the two windows before were above one standard deviation of C2, together.
 
     Since the window itself enters on both sides, it alarms when that sum is above the normal quantile and it has a
     case: an alarm comes a window late, and says that something has been going on.
     """
-    mean, deviation = _moments(counts, baseline, gap=_C2_GAP)
+    mean, deviation = _moments(counts, baseline, gap=EARS_GAP)
     with np.errstate(divide="ignore", invalid="ignore"):
         excess = np.maximum((counts - mean) / deviation - 1.0, 0.0)
     before = np.full(counts.shape, np.nan)
     before[..., 2:] = excess[..., 1:-1] + excess[..., :-2]
     with np.errstate(invalid="ignore"):
         return np.maximum(counts + deviation * (norm.isf(alpha) - before), 0.0)
+
+
+def ears(counts: CandidateCounts, rules: DetectionRules) -> Evaluation:
+    """Candidates by the one of the three that `rules` names, for the verdicts of the stream.
+
+        z = (cases - mean) / spread       C3: sum over the two windows before of max(z - 1, 0)
+        p = P(Z >= z), Z standard normal
+
+    With the floor that real use needs: the spread is at least a Poisson count's, sqrt(max(mean, expected_floor)). No
+    window is left out of the baseline.
+    """
+    gap = 0 if rules.rule == "ears_c1" else EARS_GAP
+    looked_at = EARS_SUMMED + 1
+    series = np.column_stack([counts.history, counts.cases])[:, -(EARS_BASELINE + gap + looked_at) :]
+    mean, deviation = (moments[:, -looked_at:] for moments in _moments(series, EARS_BASELINE, gap))
+    spread = np.maximum(deviation, np.sqrt(np.maximum(mean, rules.spikes.expected_floor)))
+    each = (series[:, -looked_at:] - mean) / spread
+    z = np.maximum(each[:, :-1] - 1.0, 0.0).sum(axis=1) if rules.rule == "ears_c3" else each[:, -1]
+    windows = np.full(len(z), float(EARS_BASELINE))
+    return Evaluation(
+        expected=mean[:, -1],
+        spread=spread[:, -1],
+        z=z,
+        p=norm.sf(z),
+        warm=warm(counts, windows, rules.spikes.warmup_windows),
+    )
 
 
 def _moments(counts: Counts, baseline: int, gap: int) -> tuple[Floats, Floats]:

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from models.spikes.counts import CandidateCounts
+from models.spikes.ears import ears
 from models.spikes.exceedance import exceedance, expect, scan
-from models.spikes.rules import Evaluation
+from models.spikes.rules import Evaluation, zscore
 from models.spikes.settings import DetectionRules
 from models.spikes.share import share
 
-__all__ = ["Judgement", "judge"]
+__all__ = ["Combined", "Judgement", "evaluate", "judge"]
 
 
 @dataclass(frozen=True)
@@ -24,22 +25,34 @@ class Judgement:
     """n candidates judged. `evaluation` is what the verdicts take; the rest says how it came about."""
 
     evaluation: Evaluation
-    """Expected, spread and z of the rule that found most, with the combination's p; p is 1 where a condition fails."""
+    """Expected, spread and z of the rule that says most, with the p of all; p is 1 where a condition fails."""
     windows: npt.NDArray[np.int64]
     """(n,) 1 where the window alone says most, 2 where it does together with the one before."""
     observed: npt.NDArray[np.int64]
     """(n,) cases in these windows, which `evaluation.expected` is held against."""
+    rule: npt.NDArray[np.str_]
+    """(n,) name of the rule that says most."""
+
+
+@dataclass(frozen=True)
+class Combined(Judgement):
+    """What the default combination found, with its parts."""
+
     exceedance: Evaluation
     scan: Evaluation
     share: Evaluation | None
 
-    @property
-    def rule(self) -> npt.NDArray[np.str_]:
-        """(n,) name of the rule that says most."""
-        return np.where(self.windows == 1, "exceedance", "scan")
+
+def evaluate(counts: CandidateCounts, rules: DetectionRules, drug_cases: npt.NDArray[np.int64]) -> Judgement:
+    """Judge candidates by the rule that the settings name; `drug_cases` as in `judge`."""
+    if rules.rule == "default":
+        return judge(counts, rules, drug_cases)
+    evaluation = zscore(counts, rules.spikes) if rules.rule == "zscore" else ears(counts, rules)
+    alone = np.ones(len(counts.cases), dtype=np.int64)
+    return Judgement(evaluation, alone, counts.cases, np.full(len(counts.cases), rules.rule))
 
 
-def judge(counts: CandidateCounts, rules: DetectionRules, drug_cases: npt.NDArray[np.int64] | None = None) -> Judgement:
+def judge(counts: CandidateCounts, rules: DetectionRules, drug_cases: npt.NDArray[np.int64] | None = None) -> Combined:
     """Judge candidates, each with at least one window before it, by the default combination.
 
         p = min(p of exceedance / w, p of scan / (1 - w))          w = own_weight
@@ -64,7 +77,7 @@ def judge(counts: CandidateCounts, rules: DetectionRules, drug_cases: npt.NDArra
     p[recent < rules.recent_cases] = 1.0
     if by_share is not None:
         p = np.maximum(p, rules.launch_rate * by_share.p)
-    return Judgement(
+    return Combined(
         evaluation=Evaluation(
             expected=np.where(pair, together.expected, alone.expected),
             spread=np.where(pair, together.spread, alone.spread),
@@ -74,6 +87,7 @@ def judge(counts: CandidateCounts, rules: DetectionRules, drug_cases: npt.NDArra
         ),
         windows=np.where(pair, 2, 1),
         observed=np.where(pair, counts.cases + counts.history[:, -1], counts.cases),
+        rule=np.where(pair, "scan", "exceedance"),
         exceedance=alone,
         scan=together,
         share=by_share,

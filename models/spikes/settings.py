@@ -10,15 +10,21 @@ import dataclasses
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
 
-__all__ = ["DETECTION_REVISION", "RULE_REVISION", "DetectionRules", "Season", "SpikeRules"]
+__all__ = ["EARS_BASELINE", "EARS_GAP", "EARS_SUMMED", "DetectionRules", "RuleBook", "Season", "SpikeRules"]
 
 RULE_REVISION = 2
 """Raised whenever the arithmetic of `models.spikes` changes, so that equal versions mean equal verdicts."""
 
-DETECTION_REVISION = 1
+DETECTION_REVISION = 2
 """The same for what `DetectionRules` set."""
+
+EARS_BASELINE, EARS_GAP, EARS_SUMMED = 7, 2, 2
+"""Windows of the EARS rules: of their baseline, the seven days of the original; left out after it; summed by C3."""
 
 MOST_REGRESSORS = 16
 """The regression is written for few regressors and many series."""
@@ -108,6 +114,8 @@ class DetectionRules:
     Defaults were chosen by `benchmarks/spike_quality.py`, on other seeds than those it reports (docs/detection.md).
     """
 
+    rule: Literal["default", "zscore", "ears_c1", "ears_c2", "ears_c3"] = "default"
+    """`default`: `models.spikes.judgement.judge`. The others take `spikes` only, and are there for comparison."""
     spikes: SpikeRules = SpikeRules()
     """What all rules share: minimum count, warm-up, guard, priors, and the levels of the verdicts."""
     seasons: tuple[Season, ...] = ()
@@ -132,6 +140,9 @@ class DetectionRules:
     """A reaction's share among the reports of its drug changes by this much of itself without meaning anything."""
 
     def __post_init__(self) -> None:
+        least = EARS_BASELINE + EARS_GAP + EARS_SUMMED
+        if self.rule.startswith("ears") and self.spikes.baseline_windows < least:
+            raise ValueError(f"baseline_windows must be at least {least} for {self.rule}")
         for name in ("outbreak_residual", "share_drift"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -158,3 +169,17 @@ class DetectionRules:
         """Rule revision and a short digest of the settings, as `d1-0a1b2c3d`."""
         text = json.dumps(dataclasses.asdict(self), sort_keys=True)
         return f"d{DETECTION_REVISION}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class RuleBook:
+    """Which rules windows of a width are judged by."""
+
+    usual: DetectionRules = DetectionRules()
+    """Of every width that has none of its own."""
+    of_width: Mapping[int, DetectionRules] = field(default_factory=lambda: MappingProxyType({}))
+    """By width (ms)."""
+
+    def of(self, width_ms: int) -> DetectionRules:
+        """The rules of windows of `width_ms`."""
+        return self.of_width.get(width_ms, self.usual)

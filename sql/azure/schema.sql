@@ -1175,6 +1175,176 @@ UPDATE reactionwatch_version SET version_num='0003' WHERE reactionwatch_version.
 
 GO
 
+-- Running upgrade 0003 -> 0004
+
+ALTER TABLE safety_report ADD duplicate_number NVARCHAR(500) COLLATE Latin1_General_100_BIN2 NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'first reportduplicate.duplicatenumb: the number other senders gave the case', 'schema', dbo, 'table', safety_report, 'column', duplicate_number;
+
+GO
+
+ALTER TABLE spike ADD windows SMALLINT NOT NULL DEFAULT 1;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'windows that expected, spread, z and p are about: 1, or 2 with the one before', 'schema', dbo, 'table', spike, 'column', windows;
+
+GO
+
+ALTER TABLE spike ADD observed INTEGER NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'cases in these windows', 'schema', dbo, 'table', spike, 'column', observed;
+
+GO
+
+ALTER TABLE spike ADD pair_cases INTEGER NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'cases of the pair since counting began', 'schema', dbo, 'table', spike, 'column', pair_cases;
+
+GO
+
+ALTER TABLE spike ADD pair_expected FLOAT NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'of these, how many chance alone would give', 'schema', dbo, 'table', spike, 'column', pair_expected;
+
+GO
+
+ALTER TABLE spike ADD prr FLOAT NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'proportional reporting ratio since counting began', 'schema', dbo, 'table', spike, 'column', prr;
+
+GO
+
+ALTER TABLE spike ADD chi_squared FLOAT NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'chi-squared of the same four-fold table, with Yates'' correction', 'schema', dbo, 'table', spike, 'column', chi_squared;
+
+GO
+
+ALTER TABLE spike ADD ror FLOAT NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'reporting odds ratio since counting began', 'schema', dbo, 'table', spike, 'column', ror;
+
+GO
+
+ALTER TABLE spike ADD ror_lower FLOAT NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'lower end of its 95% interval', 'schema', dbo, 'table', spike, 'column', ror_lower;
+
+GO
+
+ALTER TABLE spike ADD ror_upper FLOAT NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'upper end of its 95% interval', 'schema', dbo, 'table', spike, 'column', ror_upper;
+
+GO
+
+ALTER TABLE spike ADD ic FLOAT NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'information component since counting began: log2 of observed over expected, shrunk', 'schema', dbo, 'table', spike, 'column', ic;
+
+GO
+
+ALTER TABLE spike ADD ic025 FLOAT NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'lower end of its 95% credibility interval', 'schema', dbo, 'table', spike, 'column', ic025;
+
+GO
+
+ALTER TABLE spike ADD ic975 FLOAT NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'upper end of its 95% credibility interval', 'schema', dbo, 'table', spike, 'column', ic975;
+
+GO
+
+ALTER TABLE spike ADD largest_sender_share FLOAT NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'share of the spike''s cases from the sender with most of them; NULL: none names one', 'schema', dbo, 'table', spike, 'column', largest_sender_share;
+
+GO
+
+ALTER TABLE spike ADD same_duplicate_number INTEGER NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'how many of the spike''s cases carry a duplicate number that another of them carries too', 'schema', dbo, 'table', spike, 'column', same_duplicate_number;
+
+GO
+
+ALTER TABLE spike ADD serious_share FLOAT NULL;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'share of serious cases among the spike''s that say; NULL: none says', 'schema', dbo, 'table', spike, 'column', serious_share;
+
+GO
+
+ALTER TABLE alert ADD windows SMALLINT NOT NULL DEFAULT 1;
+
+GO
+
+execute sp_addextendedproperty 'MS_Description', N'windows of that width that the evidence is from, ending with the last', 'schema', dbo, 'table', alert, 'column', windows;
+
+GO
+
+execute sp_updateextendedproperty 'MS_Description', N'cases expected in all of these windows', 'schema', dbo, 'table', spike, 'column', expected;
+
+GO
+
+execute sp_updateextendedproperty 'MS_Description', N'standard deviation of a quiet count', 'schema', dbo, 'table', spike, 'column', spread;
+
+GO
+
+execute sp_updateextendedproperty 'MS_Description', N'distance from the expectation in spreads (Anscombe residual)', 'schema', dbo, 'table', spike, 'column', z;
+
+GO
+
+execute sp_updateextendedproperty 'MS_Description', N'distinct cases in these windows', 'schema', dbo, 'table', alert, 'column', cases;
+
+GO
+
+execute sp_updateextendedproperty 'MS_Description', N'cases expected in these windows', 'schema', dbo, 'table', alert, 'column', expected;
+
+GO
+
+execute sp_updateextendedproperty 'MS_Description', N'standard deviation of a quiet count', 'schema', dbo, 'table', alert, 'column', spread;
+
+GO
+
+execute sp_updateextendedproperty 'MS_Description', N'distance from the expectation in spreads (Anscombe residual)', 'schema', dbo, 'table', alert, 'column', z;
+
+GO
+
+UPDATE reactionwatch_version SET version_num='0004' WHERE reactionwatch_version.version_num = '0003';
+
+GO
+
 CREATE VIEW FoldedReport AS
         SELECT r.*
         FROM safety_report r
@@ -1265,7 +1435,10 @@ GO
 
 CREATE VIEW ReactionSpike AS
         SELECT drug.name AS drug_name, reaction.name AS reactionmeddrapt, s.width_ms, s.window_start_ms,
-               s.cases, s.expected, s.spread, s.z, s.p, s.stage, s.rules, s.rules_version, s.found_at
+               s.cases, s.windows, s.observed, s.expected, s.spread, s.z, s.p,
+               s.pair_cases, s.pair_expected, s.prr, s.chi_squared, s.ror, s.ror_lower, s.ror_upper,
+               s.ic, s.ic025, s.ic975, s.largest_sender_share, s.same_duplicate_number, s.serious_share,
+               s.stage, s.rules, s.rules_version, s.found_at
         FROM spike s
         JOIN drug ON drug.drug_id = s.drug_id
         JOIN reaction ON reaction.reaction_id = s.reaction_id;

@@ -21,7 +21,7 @@ from sqlalchemy import Engine, Row, Table, select, text
 
 from expectations.checks import Checker
 from expectations.suite import load_suite
-from models.spikes import SpikeRules
+from models.spikes import RuleBook
 from sql.accounting import account
 from sql.connection import open_engine
 from sql.positions import Source, take_over
@@ -442,7 +442,7 @@ class Chain:
 
     def commit(self) -> None:
         """Fold what was taken, as a stream does after every batch: analysts see it from then on."""
-        Committer(self.engine, self._lease, (86_400_000,), SpikeRules()).run(None)
+        Committer(self.engine, self._lease, (86_400_000,), RuleBook()).run(None)
 
     def assert_became(self, sequence: int, body: bytes, expected: Outcome) -> None:
         """Compare what the tables hold of an event with what was expected."""

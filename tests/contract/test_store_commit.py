@@ -8,13 +8,17 @@ import pytest
 from builders import T0, accepted, batch, report
 from sqlalchemy import Engine, event, text
 
+from models.spikes import SpikeRules
 from sql.commit import commit
 from sql.errors import FencedError
+from sql.evidence import FoundSpan
 from sql.positions import Lease, take_over
 from sql.task_write import write_task
 from sql.windows import window_start
 
 WIDTHS = (5_000, 30_000)
+EAGER = SpikeRules(min_cases=1, baseline_windows=40, guard_windows=0, warmup_windows=1)
+"""Look at everything but the first window, with more history than one statement reads."""
 
 
 @pytest.fixture
@@ -98,7 +102,7 @@ def test_a_move_folded_before_the_backfill_that_counted_the_case_can_be_judged(e
     write_task(engine, batch(lease, [accepted(1, report("2"), late + 60_000)]))
     with commit(engine, lease) as tx:
         tx.fold(WIDTHS)
-        found = tx.candidates(WIDTHS, {}, min_cases=1, baseline_windows=8)
+        found = tx.candidates(dict.fromkeys(WIDTHS, EAGER), {})
     assert all((c.counts.history >= 0).all() for c in found)
     fold(engine, file_lease)
     assert sorted(counts(engine, 5_000).values()) == [1, 1]
@@ -199,7 +203,8 @@ def test_no_statement_scans_what_grows(engine: Engine, lease: Lease) -> None:
     with commit(engine, lease) as tx:
         tx.fold(WIDTHS)
         spans = tx.close_windows(WIDTHS, T0 + 60_000)
-        tx.candidates(WIDTHS, spans, min_cases=1, baseline_windows=4)
+        (first, *_) = tx.candidates(dict.fromkeys(WIDTHS, EAGER), spans)
+        tx.evidence([FoundSpan(int(first.drug_ids[0]), int(first.reaction_ids[0]), T0, T0 + 60_000)])
         planned = [
             (sql, [row[3] for row in tx._connection.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, values)])
             for sql, values, many in list(statements)

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from sql.commit import SpikeRow, commit
 from sql.connection import open_engine
+from sql.evidence import FoundSpan
 from sql.keys import name_key
 from sql.overview import Overview, PairTrend, Totals, read_overview
 from sql.positions import Lease, take_over
@@ -95,13 +96,15 @@ def test_expected_is_what_the_latest_finding_expected(engine: Engine, lease: Lea
     count(engine, lease, (NAUSEA, T0 - WIDE, 9), (NAUSEA, T0, 9), (RASH, T0, 1))
     drug_id, reaction_id = map(name_key, NAUSEA)
     with commit(engine, lease) as tx:
+        (known,) = tx.evidence([FoundSpan(drug_id, reaction_id, T0, T0 + WIDE)])
         tx.save_spikes(
             [
-                SpikeRow(WIDE, drug_id, reaction_id, start, 9, expected, 1.0, 6.0, 1e-7, "open")
-                for start, expected in ((T0 - WIDE, 2.5), (T0, 2.75))
-            ],
-            rules="zscore",
-            rules_version="1",
+                SpikeRow(
+                    *(WIDE, drug_id, reaction_id, start, 9, windows, 9 * windows, expected, 1.0, 6.0, 1e-7),
+                    *("open", "scan", "1", known),
+                )
+                for start, windows, expected in ((T0 - WIDE, 1, 2.5), (T0, 2, 5.5))
+            ]
         )
     assert [pair.expected for pair in overview(engine).top] == [2.75, None]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from builders import T0, accepted, batch, refused, report
 from sqlalchemy import Engine, event, func, insert, select, text, update
 
-from models.spikes import SpikeRules
+from models.spikes import RuleBook
 from sql.accounting import account
 from sql.clock import utc_now
 from sql.outbox import SqlOutbox
@@ -32,7 +33,17 @@ from sql.views import VIEWS
 from streaming.commit import Committer
 
 DAY = dt.timedelta(days=1)
-OLD = [accepted(i, report(str(i), pairs=[("IBUPROFEN", "NAUSEA"), ("ASPIRIN", f"RASH {i}")])) for i in range(7)]
+OLD = [
+    accepted(
+        i,
+        msgspec.structs.replace(
+            report(str(i), pairs=[("IBUPROFEN", "NAUSEA"), ("ASPIRIN", f"RASH {i}")]),
+            company_number=f"US-{i}",
+            duplicate_numbers=(f"EU-{i}",),
+        ),
+    )
+    for i in range(7)
+]
 BROKEN = [refused(7), refused(8)]
 
 
@@ -54,7 +65,7 @@ def store(engine: Engine, lease: Lease) -> Engine:
 
 
 def fold(engine: Engine, lease: Lease) -> None:
-    Committer(engine, lease, (60_000, 3_600_000), SpikeRules()).run(None)
+    Committer(engine, lease, (60_000, 3_600_000), RuleBook()).run(None)
 
 
 def prune_all(engine: Engine, **options: int) -> Pruned:

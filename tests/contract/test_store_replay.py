@@ -19,7 +19,7 @@ from interruptions import Crash, before_transaction, crashing, forgetting_acknow
 from sqlalchemy import Engine, select, update
 
 from expectations.report import Report
-from models.spikes import SpikeRules
+from models.spikes import RuleBook
 from sql.accounting import Accounting, account
 from sql.clock import utc_now
 from sql.commit import commit
@@ -118,7 +118,7 @@ def rows(engine: Engine) -> dict[Place, Any]:
 
 
 def fold(engine: Engine, lease: Lease) -> None:
-    Committer(engine, lease, WIDTHS, SpikeRules()).run(None)
+    Committer(engine, lease, WIDTHS, RuleBook()).run(None)
 
 
 def sums(engine: Engine) -> tuple[int, int, int, int]:

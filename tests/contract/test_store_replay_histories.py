@@ -23,7 +23,7 @@ from interruptions import Crash, crashing
 from sqlalchemy import select
 
 from expectations.report import Report
-from models.spikes import SpikeRules
+from models.spikes import RuleBook
 from sql.accounting import account
 from sql.clock import utc_now
 from sql.connection import open_engine
@@ -218,7 +218,7 @@ class QuarantineHistory(RuleBasedStateMachine):
 
     @rule()
     def commit(self) -> None:
-        Committer(self.engine, self.lease, (WIDTH,), SpikeRules()).run(None)
+        Committer(self.engine, self.lease, (WIDTH,), RuleBook()).run(None)
 
     @rule()
     def commit_and_prune(self) -> None:

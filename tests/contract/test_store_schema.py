@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -17,12 +18,12 @@ from alembic.script import ScriptDirectory
 from databases import Databases
 from sqlalchemy import Engine, inspect, literal, select, text
 
-from sql import migrate
+from sql import migrate, views
 from sql.column_types import Finite
 from sql.connection import open_engine
 from sql.errors import NotFiniteError, StoreRefusedError
 from sql.migrate import VERSION_TABLE, VERSIONS, current_version, ensure_schema, upgrade
-from sql.schema import metadata, safety_report, window_clock
+from sql.schema import alert, metadata, safety_report, spike, window_clock
 from sql.views import VIEWS
 
 SECOND = """
@@ -30,11 +31,22 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "9000"
-down_revision = "0003"
+down_revision = "0004"
 
 
 def upgrade():
     op.add_column("drug", sa.Column("added_later", sa.Integer()))
+"""
+
+OLD_SPIKE = """
+INSERT INTO spike (width_ms, window_start_ms, drug_id, reaction_id, cases, expected, spread, z, p, stage, rules,
+                   rules_version, found_at)
+VALUES (1000, 0, 1, 2, 7, 0.5, 0.5, 9, 0, 'open', 'zscore', '1', '2026-01-05 00:00:00.000000')
+"""
+OLD_ALERT = """
+INSERT INTO alert (alert_id, kind, status, opened_at_ms, since_ms, last_alarm_end_ms, width_ms, window_start_ms, cases,
+                   expected, spread, z, p, widths, published_cases, revision)
+VALUES ('id', 'spike', 'open', 0, 0, 0, 1000, 0, 7, 0.5, 0.5, 9, 0, '1000', 7, 1)
 """
 
 
@@ -165,6 +177,24 @@ def test_an_older_database_keeps_its_rows_in_an_upgrade(engine: Engine, a_later_
     with engine.connect() as connection:
         assert connection.execute(window_clock.select()).one().closed_until_ms == 7
         assert connection.execute(text("SELECT added_later FROM drug")).all() == []
+
+
+@EMPTY
+def test_findings_and_alerts_of_version_0003_stay_and_are_of_one_window(
+    empty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, empty.begin() as connection:
+        patched.setattr(views, "VIEWS", {})  # they are of today's tables
+        command.upgrade(migrate._config(connection), "0003")
+        connection.execute(text(OLD_SPIKE))
+        connection.execute(text(OLD_ALERT))
+    upgrade(empty)
+    assert current_version(empty) == VERSIONS[-1]
+    with empty.connect() as connection:
+        found = connection.execute(spike.select()).one()
+        assert (found.cases, found.rules, found.windows, found.observed, found.prr) == (7, "zscore", 1, None, None)
+        told = connection.execute(alert.select()).one()
+        assert (told.alert_id, told.cases, told.windows) == ("id", 7, 1)
 
 
 def test_a_stream_upgrades_a_file_itself_and_asks_for_it_on_a_server(engine: Engine, a_later_build: str) -> None:

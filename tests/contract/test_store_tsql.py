@@ -24,7 +24,7 @@ from tsql.translation import parsed
 
 from expectations.decode import decode
 from expectations.report import Report
-from models.spikes import SpikeRules
+from models.spikes import RuleBook
 from sql.accounting import account
 from sql.clock import utc_now
 from sql.connection import READ
@@ -86,7 +86,7 @@ def work_through_everything(engine: Engine) -> None:
     """Every function of the store with everything that can become of a report, a window and an alert."""
     take_over(engine, HUB, 1, {"0": 0})
     lease = take_over(engine, HUB, 1, {"0": 0, "1": 0}, force=True)
-    committer = Committer(engine, lease, (WIDTH, 4 * WIDTH), SpikeRules())
+    committer = Committer(engine, lease, (WIDTH, 4 * WIDTH), RuleBook())
     sequence = 0
     for window in range(24):
         cases = [PAIR] * 30 if window == 20 else []

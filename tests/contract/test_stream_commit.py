@@ -9,7 +9,7 @@ from builders import T0, accepted, batch, report
 from sqlalchemy import Engine, text
 
 from alerts.cloudevent import from_cloudevent
-from models.spikes import SpikeRules
+from models.spikes import RuleBook
 from sql.outbox import SqlOutbox
 from sql.positions import Lease, take_over
 from sql.staging import Accepted
@@ -24,7 +24,7 @@ OTHERS = [("IBUPROFEN", "RASH"), ("ASPIRIN", "NAUSEA"), ("ASPIRIN", "FEVER")]
 class Stream:
     """A stream reduced to its store: reports go in by event time, commits run when the test says."""
 
-    def __init__(self, engine: Engine, rules: SpikeRules) -> None:
+    def __init__(self, engine: Engine, rules: RuleBook) -> None:
         self.engine = engine
         self.lease: Lease = take_over(engine, "test/reports", 1, {"0": 0}, force=True)
         self.committer = Committer(engine, self.lease, (WIDTH,), rules)
@@ -53,7 +53,7 @@ class Stream:
 
 @pytest.fixture
 def stream(engine: Engine) -> Stream:
-    return Stream(engine, SpikeRules())
+    return Stream(engine, RuleBook())
 
 
 def spikes(result: CommitResult) -> int:

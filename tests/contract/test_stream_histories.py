@@ -22,7 +22,7 @@ from store_findings import findings_of
 from store_model import Event
 from stream_log import HUB, PARTITIONS, WIDTHS, StreamBatch, stream_log
 
-from models.spikes import SpikeRules
+from models.spikes import RuleBook
 from sql.connection import open_engine
 from sql.positions import Lease, take_over
 from sql.task_write import write_task
@@ -54,7 +54,7 @@ class Stream:
         write_task(self.engine, batch(self.lease, events, partition))
 
     def commit(self, clock_ms: int) -> None:
-        Committer(self.engine, self.lease, WIDTHS, SpikeRules()).run(clock_ms)
+        Committer(self.engine, self.lease, WIDTHS, RuleBook()).run(clock_ms)
 
 
 def undisturbed(_stream: Stream, step: Callable[[], object]) -> None:

@@ -14,7 +14,7 @@ from alerts.cloudevent import from_cloudevent
 from alerts.pipeline import QUIET_MS
 from expectations.pipeline import PipelineChecker, Received, load_pipeline_suite
 from expectations.suite import load_suite
-from models.spikes import SpikeRules
+from models.spikes import RuleBook
 from sql.clock import now_ms
 from sql.outbox import SqlOutbox
 from sql.positions import Lease, take_over
@@ -93,7 +93,7 @@ def test_a_flood_opens_one_alert_and_stored_reports_go_on(
     engine: Engine, lease: Lease, checker: PipelineChecker
 ) -> None:
     watch = PipelineWatch(engine, lease.hub, lambda: checker, seconds=0)
-    committer = Committer(engine, lease, (60_000,), SpikeRules(), watch.look)
+    committer = Committer(engine, lease, (60_000,), RuleBook(), watch.look)
     write_task(engine, batch(lease, many(0, good=30)))
     assert committer.run(None).alerts == ()
     write_task(engine, batch(lease, many(30, good=20, bad=20)))
@@ -113,7 +113,7 @@ def test_it_closes_when_the_newest_events_have_been_well_for_a_while(
     engine: Engine, lease: Lease, checker: PipelineChecker
 ) -> None:
     watch = PipelineWatch(engine, lease.hub, lambda: checker, seconds=0)
-    committer = Committer(engine, lease, (60_000,), SpikeRules(), watch.look)
+    committer = Committer(engine, lease, (60_000,), RuleBook(), watch.look)
     write_task(engine, batch(lease, many(0, good=30, bad=30)))
     committer.run(None)
     write_task(engine, batch(lease, many(60, good=120)))

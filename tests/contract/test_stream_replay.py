@@ -21,7 +21,7 @@ from expectations.suite import LoadedSuite, load_suite
 from models.bundle import ModelBundle, bundle_of
 from models.forest import train
 from models.scorer import Scorer
-from models.spikes import SpikeRules
+from models.spikes import RuleBook
 from reactionwatch.training import generated_reports
 from sql.accounting import account
 from sql.connection import open_engine
@@ -97,7 +97,7 @@ def by(suite: LoadedSuite, model: ModelBundle | None = None) -> Callable[[], Cur
 
 
 def settings_for(engine: Engine, suite: LoadedSuite, event_time: EventTime = EventTime.HUB) -> ReplaySettings:
-    return ReplaySettings(by(suite), event_time, lambda lease: Committer(engine, lease, WIDTHS, SpikeRules()))
+    return ReplaySettings(by(suite), event_time, lambda lease: Committer(engine, lease, WIDTHS, RuleBook()))
 
 
 def stored(engine: Engine, *columns: str) -> list[tuple[Any, ...]]:
@@ -200,7 +200,7 @@ def test_windows_are_those_of_a_run_that_received_good_bytes_at_once(databases: 
     bodies += bodies[5:20]
     lease = taken(engine)
     received(engine, lease, bodies[:17])
-    committer = Committer(engine, lease, WIDTHS, SpikeRules())
+    committer = Committer(engine, lease, WIDTHS, RuleBook())
     committer.run(None)
     received(engine, lease, bodies[17:], 17)
     Replayer(engine, lease, by(LENIENT), EventTime.HUB).run()
@@ -212,7 +212,7 @@ def test_windows_are_those_of_a_run_that_received_good_bytes_at_once(databases: 
             events = [Event(first + n, T0 + n * 1_000, body) for n, body in enumerate(part)]
             judged = judge(events, Judges(Checker(LENIENT), None, EventTime.HUB))
             write_task(at_once, batch(other, judged))
-        Committer(at_once, other, WIDTHS, SpikeRules()).run(None)
+        Committer(at_once, other, WIDTHS, RuleBook()).run(None)
         assert windows(engine) == windows(at_once) != []
         assert account(engine).stored == account(at_once).stored
         assert account(engine).duplicates == account(at_once).duplicates
@@ -225,7 +225,7 @@ def test_windows_are_those_of_a_run_that_received_good_bytes_at_once(databases: 
 def test_without_a_stream_it_is_done_counted_and_the_lease_let_go(engine: Engine) -> None:
     lease = taken(engine)
     places = received(engine, lease, [openfda("1"), serious("2"), b"{"])
-    Committer(engine, lease, WIDTHS, SpikeRules()).run(None)
+    Committer(engine, lease, WIDTHS, RuleBook()).run(None)
     release(engine, lease)
     told: list[tuple[int, bool]] = []
     replay_hub(
@@ -250,7 +250,7 @@ def test_what_a_stream_that_crashed_has_not_counted_is_left_to_the_next_one(engi
     total = account(engine)
     assert (total.stored, total.unaccounted, total.unfolded_receipts) == (2, 0, 2)
     lease = taken(engine)
-    Committer(engine, lease, WIDTHS, SpikeRules()).run(None)
+    Committer(engine, lease, WIDTHS, RuleBook()).run(None)
     assert account(engine).unfolded_receipts == 0
 
 
@@ -263,7 +263,7 @@ def test_history_that_is_replayed_builds_a_baseline_and_is_not_judged(engine: En
     mark(engine, list(find(engine, Every())), "officer")
     release(engine, lease)
     settings = ReplaySettings(
-        by(LENIENT), EventTime.HUB, lambda lease: Committer(engine, lease, (86_400_000,), SpikeRules())
+        by(LENIENT), EventTime.HUB, lambda lease: Committer(engine, lease, (86_400_000,), RuleBook())
     )
     replay_hub(engine, FILE, settings, threading.Event())
     assert account(engine).stored == len(named) + len(spiking)
@@ -279,7 +279,7 @@ def received_as_history(engine: Engine, lease: Lease, bodies: Sequence[bytes], f
     events = [Event(first + n, now, body) for n, body in enumerate(bodies)]
     judged = judge(events, Judges(Checker(STRICT), None, EventTime.REPORTED))
     write_task(engine, TaskBatch(Source(FILE, 0, "0"), lease.epoch, judged, None, STRICT.version))
-    Committer(engine, lease, (86_400_000,), SpikeRules()).run_backfill()
+    Committer(engine, lease, (86_400_000,), RuleBook()).run_backfill()
 
 
 def test_what_a_replay_of_a_file_stored_and_could_not_count_is_counted_by_the_next(engine: Engine) -> None:
@@ -300,7 +300,7 @@ def running_stream(engine: Engine, suite: LoadedSuite, *, replays: bool = True) 
     lease = taken(engine)
     stop = threading.Event()
     replayer = Replayer(engine, lease, by(suite), EventTime.HUB)
-    committer = Committer(engine, lease, WIDTHS, SpikeRules())
+    committer = Committer(engine, lease, WIDTHS, RuleBook())
     failed: list[BaseException] = []
 
     def tick() -> None:
@@ -391,7 +391,7 @@ def test_stopped_between_two_transactions_it_has_counted_what_is_done(
     monkeypatch.setattr("sql.replay._MOST_ROWS", 2)
     lease = taken(engine)
     received(engine, lease, [serious(str(n)) for n in range(5)])
-    Committer(engine, lease, WIDTHS, SpikeRules()).run(None)
+    Committer(engine, lease, WIDTHS, RuleBook()).run(None)
     release(engine, lease)
     stop, told = threading.Event(), []
 
@@ -424,7 +424,7 @@ def test_a_stream_that_takes_over_in_the_middle_ends_the_replay_and_goes_on_with
         replay_hub(engine, HUB, settings_for(engine, LENIENT), threading.Event(), on_progress=progress)
     assert count_marked(engine, HUB) == 3
     assert Replayer(engine, new[0], by(LENIENT), EventTime.HUB).run() == ReplayResult(stored=3)
-    Committer(engine, new[0], WIDTHS, SpikeRules()).run(None)
+    Committer(engine, new[0], WIDTHS, RuleBook()).run(None)
     total = account(engine)
     assert (total.stored, total.unaccounted, total.unfolded_receipts) == (5, 0, 0)
 

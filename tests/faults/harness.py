@@ -37,7 +37,7 @@ import sql.positions
 import streaming.heartbeat
 from alerts.ports import OutboxMessage
 from alerts.relay import Relay
-from models.spikes import SpikeRules
+from models.spikes import RuleBook
 from sql.connection import open_engine
 from sql.errors import StoreError
 from sql.outbox import SqlOutbox
@@ -143,7 +143,7 @@ class _Stream:
                 write_task(self.engine, task_batch(lease, events, partition))
             self._check_lease()
         self.new_unit()
-        Committer(self.engine, lease, WIDTHS, SpikeRules()).run(batch.clock_ms)
+        Committer(self.engine, lease, WIDTHS, RuleBook()).run(batch.clock_ms)
         self.new_unit()
         relay = Relay(SqlOutbox(self.engine), _File(Path(self.order.relayed)), stop=threading.Event())
         persistently(relay.drain)

@@ -1,22 +1,32 @@
 """Alerts on the wire: what is written can be read, follows the published schema, and foreign bytes are refused."""
 
+import dataclasses
 import datetime as dt
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import alerts
 from alerts.alert import SpikeFinding, UnusualReport
-from alerts.cloudevent import DATA_SCHEMA, EVIDENCE_LIMIT, AlertFormatError, from_cloudevent, to_cloudevent
+from alerts.cloudevent import (
+    DATA_SCHEMA,
+    EVIDENCE_LIMIT,
+    AlertEvidence,
+    AlertFormatError,
+    from_cloudevent,
+    to_cloudevent,
+)
 from alerts.policy import decide
 
 START = 1_800_000_000_000
 NOW = dt.datetime(2027, 1, 15, 8, 0, 5, tzinfo=dt.UTC)
 ALERT_ID = "3e0c5b7e-9a4f-4f64-8f3a-0d8a2d3c4b5a"
 FINDING = SpikeFinding(10_000, START, 1, "DRUG", 2, "REACTION", 14, 2.25, 1.5, 5.6, 2e-8, "open", alertable=True)
+EVIDENCE = AlertEvidence(40, 12.5, 3.25, 30.0, 3.5, 2.5, 4.75, 1.5, 1.0, 1.75, 0.5, 2, 0.75)
 REPORT = UnusualReport(7, "10012345", 3, 0.8125, ("rare pair", "no age"), "11", START)
 
 
@@ -44,8 +54,8 @@ def unusual():
     return changes(unusual=[REPORT])[0]
 
 
-def written(change, cases=("1", "2")):
-    return to_cloudevent(change, source="reactionwatch/reports", cases=cases, now=NOW)
+def written(change, cases=("1", "2"), evidence=None):
+    return to_cloudevent(change, source="reactionwatch/reports", cases=cases, now=NOW, evidence=evidence)
 
 
 def altered(**attributes):
@@ -73,14 +83,15 @@ def test_envelope_says_what_who_when_and_which_repeat():
         "partitionkey": ALERT_ID,
     }
     assert data["since"] == "2027-01-15T08:00:00Z"
-    assert data["window"] == {"start": "2027-01-15T08:00:00Z", "seconds": 10.0}
+    assert data["window"] == {"start": "2027-01-15T08:00:00Z", "seconds": 10.0, "windows": 1}
 
 
 @pytest.mark.parametrize("change", [spike(), closing(), unusual()], ids=["opened", "closed", "unusual"])
-def test_data_follow_the_published_schema(change):
+@pytest.mark.parametrize("evidence", [None, EVIDENCE, msgspec.structs.replace(EVIDENCE, serious_share=None)])
+def test_data_follow_the_published_schema(change, evidence):
     jsonschema = pytest.importorskip("jsonschema", reason="comes with the model tools, not with alerts")
     schema = json.loads((Path(alerts.__file__).parent / "schema" / "alert.v1.json").read_text())
-    data = json.loads(written(change))["data"]
+    data = json.loads(written(change, evidence=evidence))["data"]
     jsonschema.Draft202012Validator(schema).validate(data)
     assert data.keys() == schema["properties"].keys()
     assert schema["$id"] == DATA_SCHEMA
@@ -100,6 +111,17 @@ def test_spike_that_was_written_is_read(drug, reaction, cases, expected, z, p, i
     assert notice.since == notice.window.start == dt.datetime(2027, 1, 15, 8, 0, 0, 1000, tzinfo=dt.UTC)
     assert (notice.window.seconds, notice.widths) == (60.0, (60.0,))
     assert (notice.event_id, notice.time) == (f"{ALERT_ID}/1", NOW)
+
+
+def test_evidence_that_was_written_is_read():
+    assert from_cloudevent(written(spike(), evidence=EVIDENCE)).evidence == EVIDENCE
+    assert from_cloudevent(written(spike())).evidence is None
+
+
+def test_two_windows_together_are_told_as_the_time_they_are():
+    window = from_cloudevent(written(spike(dataclasses.replace(FINDING, windows=2)))).window
+    assert (window.seconds, window.windows) == (20.0, 2)
+    assert window.start == dt.datetime(2027, 1, 15, 7, 59, 50, tzinfo=dt.UTC)
 
 
 def test_unusual_report_that_was_written_is_read():

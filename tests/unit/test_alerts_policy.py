@@ -15,7 +15,7 @@ START = 1_800_000_000_000
 NOW = START + 3_000
 
 
-def finding(cases=12, start=START, width=NARROW, pair=(1, 2), alertable=True, z=6.0):
+def finding(cases=12, start=START, width=NARROW, pair=(1, 2), alertable=True, z=6.0, windows=1):
     return SpikeFinding(
         width_ms=width,
         window_start=start,
@@ -30,6 +30,7 @@ def finding(cases=12, start=START, width=NARROW, pair=(1, 2), alertable=True, z=
         p=1e-8,
         stage="open",
         alertable=alertable,
+        windows=windows,
     )
 
 
@@ -256,3 +257,19 @@ def test_revisions_of_an_alert_are_told_without_a_gap(batches):
             if change.publish:
                 revisions.setdefault(change.alert.alert_id, []).append(change.alert.revision)
     assert all(told == list(range(1, len(told) + 1)) for told in revisions.values())
+
+
+def test_two_windows_that_spike_together_are_told_as_one_span():
+    alert = opened(finding(cases=19, windows=2))
+    assert (alert.since, alert.evidence_start, alert.last_alarm_end) == (START - NARROW, START - NARROW, START + NARROW)
+    assert (alert.cases, alert.windows, alert.window_start) == (19, 2, START)
+
+
+def test_a_window_that_spikes_alone_later_replaces_two_together_only_with_more_cases():
+    alert = opened(finding(cases=19, windows=2))
+    fewer = finding(cases=18, start=START + NARROW)
+    (kept,) = after([alert], run([alert], [fewer]))
+    assert (kept.cases, kept.windows, kept.last_alarm_end) == (19, 2, START + 2 * NARROW)
+    more = finding(cases=20, start=START + NARROW)
+    (replaced,) = after([alert], run([alert], [more]))
+    assert (replaced.cases, replaced.windows, replaced.since) == (20, 1, START - NARROW)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from alerts.alert import AlertKind
-from alerts.cloudevent import AlertNotice, AlertWindow
+from alerts.cloudevent import AlertEvidence, AlertNotice, AlertWindow
 from alerts.tail import describe
 
 SINCE = dt.datetime(2027, 1, 15, 8, 0, tzinfo=dt.UTC)
@@ -56,6 +56,30 @@ def test_spike_is_told_in_words():
         "  window from 2027-01-15 08:00:00 UTC; also unusual within 10 seconds",
         "  cases 101, 102",
         "  alert 3e0c5b7e-9a4f-4f64-8f3a-0d8a2d3c4b5a, revision 2",
+    ]
+
+
+def test_what_is_known_of_the_pair_and_the_cases_is_told():
+    known = AlertEvidence(1234, 410.4, 3.01, 882.0, 3.3, 3.1, 3.6, 1.59, 1.5, 1.67, 0.46, 3, 0.8)
+    assert describe(notice(evidence=known)).plain.splitlines()[5:9] == [
+        "  ever since: 1,234 cases, 410 expected by chance; PRR 3.0 (chi-squared 882),",
+        "    ROR 3.3 (3.1 to 3.6), IC 1.59 (1.50 to 1.67)",
+        "  of the cases 80% serious, 46% from one sender, 3 share a duplicate number",
+        "  cases 101, 102",
+    ]
+
+
+def test_what_is_not_known_of_the_cases_is_not_told():
+    known = AlertEvidence(5, 0.4, 3.01, 8.0, 3.3, 3.1, 3.6, 1.59, 1.5, 1.67, None, 0, None)
+    assert "of the cases" not in describe(notice(evidence=known)).plain
+
+
+def test_two_windows_together_are_told_as_the_time_they_are():
+    lines = describe(notice(window=AlertWindow(SINCE, 120.0, windows=2))).plain.splitlines()
+    assert lines[1].startswith("  14 cases in 2 minutes, ")
+    assert lines[4:6] == [
+        "  2 windows together, from 2027-01-15 08:00:00 UTC; also unusual within 10",
+        "    seconds",
     ]
 
 

@@ -96,13 +96,13 @@ COMMAND_LINES = sorted({(page.relative_to(ROOT).as_posix(), line) for page in PA
 @pytest.mark.parametrize(("page", "line"), COMMAND_LINES, ids=lambda text: text.split("#")[0].strip())
 def test_command_line_parses(page: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command: Any = typer.main.get_command(app)
-    words = shlex.split(line, comments=True)[1:]
+    words = shlex.split(line.partition(" > ")[0], comments=True)[1:]
     while hasattr(command, "commands"):
         assert words, f"{line!r} in {page} stops before its command"
         assert words[0] in command.commands, f"there is no command {words[0]!r}"
         command = command.commands[words.pop(0)]
     monkeypatch.chdir(tmp_path)
-    for file in ("FILE", "reports.jsonl"):
+    for file in ("FILE", "reports.jsonl", "my-rules.toml"):
         Path(file).touch()
     if words:  # without any, text speaks of the command and shows no call
         command.make_context(command.name, words)

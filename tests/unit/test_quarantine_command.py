@@ -392,9 +392,9 @@ def test_what_cannot_be_replayed_is_said(store: Engine) -> None:
 
 
 def _rules() -> Any:
-    from models.spikes import SpikeRules
+    from models.spikes import RuleBook
 
-    return SpikeRules()
+    return RuleBook()
 
 
 def test_nothing_to_replay_is_no_failure(store: Engine) -> None:

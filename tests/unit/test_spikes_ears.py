@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.spikes import CandidateCounts, DetectionRules, evaluate
 from models.spikes.ears import ears_c1, ears_c2, ears_c3
 
 DATA = Path(__file__).parents[1] / "data" / "ears"
@@ -47,3 +48,32 @@ def test_without_a_whole_baseline_nothing_alarms(rule):
 def test_a_lower_alpha_alarms_no_more(rule):
     cases = np.random.default_rng(2).poisson(3, (50, 60))
     assert not ((cases > rule(cases, 0.001)) & ~(cases > rule(cases, 0.01))).any()
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_as_a_rule_of_the_stream_it_has_the_threshold_of_the_oracle(name):
+    """Where the baseline varies more than a Poisson count's would, the floor is no part of it."""
+    rng = np.random.default_rng(3)
+    series = rng.negative_binomial(2, 0.05, (200, 29))
+    history = series[:, :-1]
+    counts = CandidateCounts(
+        cases=series[:, -1],
+        history=history,
+        usable=np.ones(history.shape, dtype=bool),
+        drug_history=history,
+        reaction_history=history,
+        total_history=history + 1,
+        drug_age_windows=np.full(200, 28),
+    )
+    judged = evaluate(counts, DetectionRules(rule=f"ears_{name.lower()}"), counts.cases)
+    np.testing.assert_array_equal(judged.evaluation.p < 0.01, series[:, -1] > RULES[name](series, 0.01)[:, -1])
+    assert set(judged.rule) == {f"ears_{name.lower()}"}
+    assert (judged.observed == counts.cases).all()
+
+
+def test_as_a_rule_of_the_stream_a_steady_baseline_does_not_alarm_at_one_case_more():
+    history = np.full((1, 28), 3)
+    counts = CandidateCounts(
+        np.array([4]), history, history > 0, history, history, history, drug_age_windows=np.array([28])
+    )
+    assert (evaluate(counts, DetectionRules(rule="ears_c1"), counts.cases).evaluation.p > 0.1).all()

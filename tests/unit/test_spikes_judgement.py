@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from models.spikes import CandidateCounts, DetectionRules, Season, SpikeRules, judge, open_verdict
+from models.spikes import CandidateCounts, DetectionRules, Season, SpikeRules, evaluate, judge, open_verdict, zscore
 from models.spikes.exceedance import exceedance, expect, scan
 from models.spikes.share import share
 
@@ -316,3 +316,16 @@ def test_system_and_drug_warm_up():
     young = series([3] * WINDOWS, 30, drug_age_windows=np.array([RULES.spikes.warmup_windows - 1]))
     assert not judge(young, RULES).evaluation.warm.any()
     assert judge(series([3] * WINDOWS, 30), RULES).evaluation.warm.all()
+
+
+def test_the_settings_name_the_rule_that_judges():
+    counts = series(np.full((3, WINDOWS), 4), [4, 9, 30])
+    by_default, by_zscore = (
+        evaluate(counts, dataclasses.replace(RULES, rule=rule), counts.cases * 8) for rule in ("default", "zscore")
+    )
+    np.testing.assert_array_equal(
+        numbers(by_default.evaluation), numbers(judge(counts, RULES, counts.cases * 8).evaluation)
+    )
+    np.testing.assert_array_equal(numbers(by_zscore.evaluation), numbers(zscore(counts, RULES.spikes)))
+    assert set(by_zscore.rule) == {"zscore"}
+    assert set(by_default.rule) <= {"exceedance", "scan"}

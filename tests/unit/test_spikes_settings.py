@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from models.spikes import DetectionRules, Season, SpikeRules
+from models.spikes import DetectionRules, RuleBook, Season, SpikeRules
 
 
 def test_equal_settings_have_equal_versions():
@@ -44,7 +44,7 @@ def test_settings_that_cannot_work_are_refused(wrong):
         SpikeRules(**wrong)
 
 
-OTHERS = {"seasons": (Season(7),), "spikes": SpikeRules(min_cases=6)}
+OTHERS = {"rule": "zscore", "seasons": (Season(7),), "spikes": SpikeRules(min_cases=6)}
 
 
 def test_equal_detection_settings_have_equal_versions():
@@ -73,6 +73,7 @@ def test_every_detection_setting_changes_the_version(field):
         {"recent_windows": 0},
         {"spikes": SpikeRules(guard_windows=0)},
         {"seasons": (Season(52, 8),)},
+        {"rule": "ears_c3", "spikes": SpikeRules(baseline_windows=10)},
     ],
 )
 def test_detection_settings_that_cannot_work_are_refused(wrong):
@@ -87,3 +88,9 @@ def test_detection_settings_that_cannot_work_are_refused(wrong):
 def test_seasons_that_cannot_be_seen_are_refused(wrong):
     with pytest.raises(ValueError, match=r"must|at least"):
         Season(**({"period": 52.0} | wrong))
+
+
+def test_a_width_goes_by_its_own_rules_and_any_other_by_the_usual_ones():
+    own = DetectionRules(spikes=SpikeRules(min_cases=9))
+    book = RuleBook(of_width={60_000: own})
+    assert (book.of(60_000), book.of(60_001)) == (own, DetectionRules())
