@@ -41,7 +41,7 @@ from benchmarks.spike_simulator import (
     score,
     simulate,
 )
-from models.spikes import CandidateCounts, DetectionRules, Season, SpikeRules, judge, zscore
+from models.spikes import Background, CandidateCounts, DetectionRules, Season, SpikeRules, confirm, judge, zscore
 from models.spikes.ears import ears_c1, ears_c2, ears_c3
 
 Floats = NDArray[np.float64]
@@ -323,10 +323,8 @@ WEEK = np.array([1.3, 1.3, 1.2, 1.2, 1.2, 0.4, 0.4])
 WEEKDAYS = DetectionRules(seasons=(Season(7, 3, 0.2),))
 
 
-def a_week(
-    n: int, windows: int, usual: float, times: float, seed: int
-) -> tuple[CandidateCounts, NDArray[np.int64], Bools]:
-    """n pairs of a system that rests on weekends, the last day `times` the usual; drug counts; who is on a weekend."""
+def a_week(n: int, windows: int, usual: float, times: float, seed: int) -> tuple[CandidateCounts, Background, Bools]:
+    """n pairs of a system that rests on weekends, the last day `times` the usual; the rest; who is on a weekend."""
     rng = np.random.default_rng([seed, windows, int(usual), int(times)])
     days = (rng.integers(0, 7, (n, 1)) + np.arange(windows + 1)) % 7
     factor = WEEK[days]
@@ -343,23 +341,32 @@ def a_week(
         total_history=total[:, :-1],
         drug_age_windows=np.full(n, windows, dtype=np.int64),
     )
-    return counts, drug[:, -1], days[:, -1] >= 5
+    background = Background(
+        drug_now=drug[:, -1],
+        reaction_now=reaction[:, -1],
+        pair_before=pair[:, :-1].sum(axis=1),
+        drug_before=drug[:, :-1].sum(axis=1),
+        reaction_before=reaction[:, :-1].sum(axis=1),
+        all_before=total[:, :-1].sum(axis=1),
+        retold=np.zeros((n, 2), dtype=np.int64),
+    )
+    return counts, background, days[:, -1] >= 5
 
 
 def weekdays(report: Report, seed: int, n: int = 10_000) -> None:
     """What a season shared by all counts is worth, for daily windows."""
-    rules: dict[str, Callable[[CandidateCounts, NDArray[np.int64]], Floats]] = {
-        "zscore": lambda counts, drug: zscore(counts, SpikeRules()).p,
-        "default, no season": lambda counts, drug: judge(counts, DetectionRules(), drug).evaluation.p,
-        "default, Season(7, 3, 0.2)": lambda counts, drug: judge(counts, WEEKDAYS, drug).evaluation.p,
+    rules: dict[str, Callable[[CandidateCounts, Background], Floats]] = {
+        "zscore": lambda counts, _: zscore(counts, SpikeRules()).p,
+        "default, no season": lambda counts, known: confirm(counts, known, DetectionRules()).evaluation.p,
+        "default, Season(7, 3, 0.2)": lambda counts, known: confirm(counts, known, WEEKDAYS).evaluation.p,
     }
     rows = []
     for windows, usual in ((28, 3.0), (28, 15.0), (91, 3.0), (91, 15.0)):
-        quiet, quiet_drug, _ = a_week(n, windows, usual, 1.0, seed)
-        spike, spike_drug, weekend = a_week(n, windows, usual, 4.0, seed)
+        quiet, quiet_known, _ = a_week(n, windows, usual, 1.0, seed)
+        spike, spike_known, weekend = a_week(n, windows, usual, 4.0, seed)
         for name, rule in rules.items():
-            level = float(np.quantile(rule(quiet, quiet_drug), 0.005))
-            p = rule(spike, spike_drug)
+            level = float(np.quantile(rule(quiet, quiet_known), 0.005))
+            p = rule(spike, spike_known)
             shares = ((p <= level)[~weekend], (p <= level)[weekend], p <= SpikeRules().open_p)
             rows.append([name, str(windows), f"{usual:.0f}", *(f"{share.mean():.2f}" for share in shares)])
     report.say(f"\n**Daily windows, few reports at weekends**: {n:,} pairs, four times the usual count on one day.")
@@ -387,12 +394,20 @@ def speed(report: Report, pairs: int = 100_000, windows: int = 28) -> None:
         total_history=np.full((pairs, windows), 1_000_000, dtype=np.int64),
         drug_age_windows=np.full(pairs, windows + 1, dtype=np.int64),
     )
+    background = Background(
+        drug_now=counts.cases * 8,
+        reaction_now=counts.cases * 30 + 20,
+        pair_before=history.sum(axis=1),
+        drug_before=history.sum(axis=1) * 8,
+        reaction_before=history.sum(axis=1) * 30 + 20 * windows,
+        all_before=np.full(pairs, 1_000_000 * windows, dtype=np.int64),
+        retold=np.zeros((pairs, 2), dtype=np.int64),
+    )
     works: dict[str, Callable[[], object]] = {
         "zscore": lambda: zscore(counts, SpikeRules()),
-        "default (exceedance, scan, share)": lambda: judge(counts, DetectionRules(), counts.cases * 8),
-        "the same with a weekly season": lambda: judge(
-            counts, DetectionRules(seasons=(Season(7, 2),)), counts.cases * 8
-        ),
+        "default": lambda: judge(counts, DetectionRules()),
+        "default with a weekly season": lambda: judge(counts, DetectionRules(seasons=(Season(7, 3, 0.2),))),
+        "default with every condition": lambda: confirm(counts, background, DetectionRules()),
     }
     taken = {name: min(_seconds(work) for _ in range(3)) for name, work in works.items()}
     report.say(f"\n**{pairs:,} pairs x {windows} windows**, CPU seconds, best of 3:")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,10 +41,19 @@ class Candidates:
     touched: NDArray[np.bool_]
     """The count changed in this commit (else the window is only closing)."""
     counts: CandidateCounts
-    drug_cases: NDArray[np.int64]
-    """Sum of the pair counts of the candidate's drug in the window, its own among them."""
     tested: Mapping[int, int]
     """Per closing window start: how many pairs have a report in it."""
+
+    def only(self, chosen: NDArray[np.intp]) -> Candidates:
+        """Some of them."""
+        return replace(
+            self,
+            drug_ids=self.drug_ids[chosen],
+            reaction_ids=self.reaction_ids[chosen],
+            window_starts_ms=self.window_starts_ms[chosen],
+            touched=self.touched[chosen],
+            counts=self.counts.only(chosen),
+        )
 
 
 def fetch_candidates(
@@ -59,7 +68,6 @@ def fetch_candidates(
     for width_ms, of_width in sorted(rules.items()):
         staged = read_staged(connection, width_ms)
         if staged.ordinal.size:
-            counts, drug_cases = fetch_counts(connection, staged, of_width.baseline_windows)
             found.append(
                 Candidates(
                     width_ms=width_ms,
@@ -67,8 +75,7 @@ def fetch_candidates(
                     reaction_ids=staged.reaction_id,
                     window_starts_ms=staged.window_start_ms,
                     touched=staged.touched > 0,
-                    counts=counts,
-                    drug_cases=drug_cases,
+                    counts=fetch_counts(connection, staged, of_width.baseline_windows),
                     tested=_tested(connection, closing.get(width_ms)),
                 )
             )

@@ -21,8 +21,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Column, Engine, delete, func, insert, select, update
 from sqlalchemy.engine import Connection, RowMapping
 
+from models.spikes.background import Background
 from models.spikes.disproportionality import Evidence
 from models.spikes.settings import SpikeRules
+from sql.background import fetch_background
 from sql.candidates import Candidates, ClosingSpan, fetch_candidates
 from sql.clock import utc_now
 from sql.connection import READ
@@ -187,6 +189,10 @@ class CommitTransaction:
     def candidates(self, rules: Mapping[int, SpikeRules], closing: Mapping[int, ClosingSpan]) -> list[Candidates]:
         """Touched and closing windows that the rules of their width could find, with the history these need."""
         return fetch_candidates(self._connection, rules, closing)
+
+    def background(self, candidates: Candidates, widest_ms: int, windows: int) -> Background:
+        """What is known besides of candidates; of a long past, that of so many windows of the widest width."""
+        return fetch_background(self._connection, candidates, widest_ms, windows)
 
     def evidence(self, spans: Sequence[FoundSpan]) -> list[Evidence]:
         """What is known of pairs and of their cases in a span of time, in the order given."""

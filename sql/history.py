@@ -21,7 +21,7 @@ from sql.keys import ANY
 from sql.schema import case_pair, reaction_window, spike, window_total
 from sql.windows import staging, window_start
 
-__all__ = ["Staged", "fetch_counts", "first_window", "read_staged", "stage_candidate"]
+__all__ = ["Staged", "fetch_counts", "fetch_history", "first_window", "read_staged", "stage_candidate"]
 
 Ints = NDArray[np.int64]
 
@@ -72,32 +72,30 @@ def first_window(connection: Connection, width_ms: int) -> int | None:
     return first
 
 
-def fetch_counts(connection: Connection, staged: Staged, windows: int) -> tuple[CandidateCounts, Ints]:
-    """The candidates with the `windows` windows before each, and (n,) their drugs' counts in the window itself."""
+def fetch_counts(connection: Connection, staged: Staged, windows: int) -> CandidateCounts:
+    """The candidates with the `windows` windows before each."""
     starts, width_ms = staged.window_start_ms, staged.width_ms
     first_ms = first_window(connection, width_ms)
     assert first_ms is not None
     before = np.arange(windows, 0, -1, dtype=np.int64)
 
-    def history(table: Table, *of: str, back: Ints = before) -> Ints:
-        return _history(connection, staged, back, table, of)
+    def history(table: Table, *of: str) -> Ints:
+        return fetch_history(connection, staged, before, table, of)
 
     total = history(window_total)
-    drugs = history(window_total, "drug_id", back=np.append(before, 0))
-    counts = CandidateCounts(
+    return CandidateCounts(
         cases=staged.cases,
         history=history(reaction_window, "drug_id", "reaction_id"),
         # The first window ever is incomplete, and one without any report at all tells of an outage, not of drugs.
         usable=(starts[:, None] - width_ms * before > first_ms) & (total > 0) & ~_alarmed(connection, staged, windows),
-        drug_history=drugs[:, :-1],
+        drug_history=history(window_total, "drug_id"),
         reaction_history=history(window_total, "reaction_id"),
         total_history=total,
         drug_age_windows=(starts - _first_windows_of_drugs(connection, staged)) // width_ms,
     )
-    return counts, drugs[:, -1]
 
 
-def _history(connection: Connection, staged: Staged, back: Ints, table: Table, of: tuple[str, ...]) -> Ints:
+def fetch_history(connection: Connection, staged: Staged, back: Ints, table: Table, of: tuple[str, ...]) -> Ints:
     """(n, B) counts in the windows `back` (B,) before: rows of `table`, each looked up by its whole key.
 
     Candidates that share their window and the columns `of` share their history: it is read for the first of them.

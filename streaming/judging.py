@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.alert import SpikeFinding
-from models.spikes import DetectionRules, Evaluation, Judgement, close_verdict, evaluate, open_verdict
+from models.spikes import DetectionRules, Evaluation, Judgement, close_verdict, confirm, evaluate, open_verdict
 from models.spikes.disproportionality import Evidence
 from sql.candidates import Candidates, ClosingSpan
 from sql.commit import CommitTransaction, SpikeRow
@@ -42,10 +42,12 @@ def judge_windows(
     clock_ms: int | None,
 ) -> list[SpikeFinding]:
     """Judge touched and closing windows by the rules of their width (ms), and keep what spikes."""
+    widest_ms = max(rules)
+    long = (widest_ms, rules[widest_ms].spikes.baseline_windows)
     found = [
         each
         for candidates in tx.candidates({width_ms: of_width.spikes for width_ms, of_width in rules.items()}, closing)
-        for each in _found(tx, candidates, rules[candidates.width_ms], closing.get(candidates.width_ms), clock_ms)
+        for each in _found(tx, candidates, rules[candidates.width_ms], long, closing.get(candidates.width_ms), clock_ms)
     ]
     findings = [each.finding for each in found]
     evidence = tx.evidence([FoundSpan(f.drug_id, f.reaction_id, f.start, f.window_end) for f in findings])
@@ -57,10 +59,19 @@ def _found(
     tx: CommitTransaction,
     candidates: Candidates,
     rules: DetectionRules,
+    long: tuple[int, int],
     span: ClosingSpan | None,
     clock_ms: int | None,
 ) -> Iterator[_Found]:
-    judgement = evaluate(candidates.counts, rules, candidates.drug_cases)
+    """long: width (ms) and number of the windows that a candidate's long past is made of."""
+    stood_out = _standing_out(candidates, rules)
+    if not stood_out.size:
+        return
+    candidates = candidates.only(stood_out)
+    if rules.rule == "default":
+        judgement: Judgement = confirm(candidates.counts, tx.background(candidates, *long), rules)
+    else:
+        judgement = evaluate(candidates.counts, rules)
     stages = _stages(candidates, span, tx.closed_until_ms(candidates.width_ms))
     chosen = np.flatnonzero(_verdict(candidates, judgement, stages, rules))
     drugs, reactions = tx.names(
@@ -90,6 +101,12 @@ def _found(
         yield _Found(finding, int(candidates.counts.cases[i]), str(judgement.rule[i]), rules.version)
 
 
+def _standing_out(candidates: Candidates, rules: DetectionRules) -> NDArray[np.intp]:
+    """Those whose own past lets them be found; of the others nothing more need be known."""
+    evaluation = evaluate(candidates.counts, rules).evaluation
+    return np.flatnonzero(evaluation.warm & (evaluation.p <= max(rules.spikes.open_p, rules.spikes.close_fdr)))
+
+
 def _stages(candidates: Candidates, span: ClosingSpan | None, closed_until_ms: int | None) -> Stages:
     ends = candidates.window_starts_ms + candidates.width_ms
     closed = ends <= (closed_until_ms if closed_until_ms is not None else -1)
@@ -99,7 +116,7 @@ def _stages(candidates: Candidates, span: ClosingSpan | None, closed_until_ms: i
 
 def _verdict(candidates: Candidates, judgement: Judgement, stages: Stages, rules: DetectionRules) -> Bools:
     """(n,) True where a window spikes: by the strict level when it was touched, besides by the close's at its close."""
-    cases = candidates.counts.cases
+    cases = judgement.told_once
     # What the strict level finds does not depend on whether a commit came while the window was open.
     found = open_verdict(judgement.evaluation, cases, rules.spikes) & candidates.touched
     for start, tested in candidates.tested.items():

@@ -4,13 +4,15 @@ Pure arithmetic on NumPy arrays: counts in, verdicts out. No clock, no storage, 
 candidate depends on its own numbers and the settings alone (`close_verdict` also on its window's other candidates).
 """
 
+from models.spikes.background import Background
 from models.spikes.counts import CandidateCounts
-from models.spikes.judgement import Judgement, evaluate, judge
+from models.spikes.judgement import Judgement, confirm, evaluate, judge
 from models.spikes.rules import Evaluation, zscore
 from models.spikes.settings import DetectionRules, RuleBook, Season, SpikeRules
 from models.spikes.verdict import close_verdict, open_verdict
 
 __all__ = [
+    "Background",
     "CandidateCounts",
     "DetectionRules",
     "Evaluation",
@@ -19,6 +21,7 @@ __all__ = [
     "Season",
     "SpikeRules",
     "close_verdict",
+    "confirm",
     "evaluate",
     "judge",
     "open_verdict",

@@ -6,7 +6,7 @@ the store fills empty windows with zero and marks what must not be learnt from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,10 @@ class CandidateCounts:
     """(n, B) sum of all pair counts; zero before the system's first window."""
     drug_age_windows: npt.NDArray[np.int64]
     """(n,) windows between the drug's first report and this window."""
+
+    def only(self, chosen: npt.NDArray[np.intp]) -> CandidateCounts:
+        """Some of them."""
+        return CandidateCounts(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
     def __post_init__(self) -> None:
         if self.history.ndim != 2:

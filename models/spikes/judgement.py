@@ -1,23 +1,25 @@
-"""The default combination: one window or two together, on condition that the drug's other reactions did not rise too.
+"""The default combination: one window or two together, where neither drug nor reaction nor retold cases explain it.
 
 Chosen by `benchmarks/spike_quality.py`; docs/detection.md shows against what.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from models.spikes.background import Background
 from models.spikes.counts import CandidateCounts
 from models.spikes.ears import ears
 from models.spikes.exceedance import exceedance, expect, scan
+from models.spikes.rise import rise
 from models.spikes.rules import Evaluation, zscore
 from models.spikes.settings import DetectionRules
-from models.spikes.share import share
+from models.spikes.share import launched, share
 
-__all__ = ["Combined", "Judgement", "evaluate", "judge"]
+__all__ = ["Combined", "Judgement", "confirm", "evaluate", "judge"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Judgement:
     """(n,) cases in these windows, which `evaluation.expected` is held against."""
     rule: npt.NDArray[np.str_]
     """(n,) name of the rule that says most."""
+    told_once: npt.NDArray[np.int64]
+    """(n,) cases of the window itself, without those known to be told again."""
 
 
 @dataclass(frozen=True)
@@ -40,43 +44,34 @@ class Combined(Judgement):
 
     exceedance: Evaluation
     scan: Evaluation
-    share: Evaluation | None
 
 
-def evaluate(counts: CandidateCounts, rules: DetectionRules, drug_cases: npt.NDArray[np.int64]) -> Judgement:
-    """Judge candidates by the rule that the settings name; `drug_cases` as in `judge`."""
+def evaluate(counts: CandidateCounts, rules: DetectionRules) -> Judgement:
+    """Judge candidates by the rule that the settings name, each by its own past."""
     if rules.rule == "default":
-        return judge(counts, rules, drug_cases)
+        return judge(counts, rules)
     evaluation = zscore(counts, rules.spikes) if rules.rule == "zscore" else ears(counts, rules)
     alone = np.ones(len(counts.cases), dtype=np.int64)
-    return Judgement(evaluation, alone, counts.cases, np.full(len(counts.cases), rules.rule))
+    return Judgement(evaluation, alone, counts.cases, np.full(len(counts.cases), rules.rule), counts.cases)
 
 
-def judge(counts: CandidateCounts, rules: DetectionRules, drug_cases: npt.NDArray[np.int64] | None = None) -> Combined:
-    """Judge candidates, each with at least one window before it, by the default combination.
+def judge(counts: CandidateCounts, rules: DetectionRules) -> Combined:
+    """Judge candidates, each with at least one window before it, by their own past.
 
         p = min(p of exceedance / w, p of scan / (1 - w))          w = own_weight
 
     which is a p again, for the level is divided (weighted Bonferroni; Rosenthal and Rubin, 1983). The scan takes part
     only where the window itself has p <= own_p: else the window before alone was the spike. Where too few cases were
-    seen of late, p is 1. With `drug_cases` (see `share`) then
-
-        p = max(p, launch_rate x p of share)
-
-    A quiet window has a p of at most a with chance a. So does, times launch_rate, one in which the drug was launched:
-    together at most 2 a, however much a launch lifts.
+    seen of late, p is 1.
     """
     expectation = expect(counts, rules)
     alone, together = exceedance(counts, expectation, rules), scan(counts, expectation, rules)
-    by_share = share(counts, drug_cases, rules) if drug_cases is not None else None
     p_alone = np.minimum(alone.p / rules.own_weight, 1.0)
     p_together = np.where(alone.p <= rules.own_p, together.p / (1.0 - rules.own_weight), 1.0)
     pair = p_together < p_alone
     p = np.minimum(p_alone, p_together)
     recent = counts.cases + counts.history[:, max(counts.history.shape[1] - rules.recent_windows + 1, 0) :].sum(axis=1)
     p[recent < rules.recent_cases] = 1.0
-    if by_share is not None:
-        p = np.maximum(p, rules.launch_rate * by_share.p)
     return Combined(
         evaluation=Evaluation(
             expected=np.where(pair, together.expected, alone.expected),
@@ -88,7 +83,37 @@ def judge(counts: CandidateCounts, rules: DetectionRules, drug_cases: npt.NDArra
         windows=np.where(pair, 2, 1),
         observed=np.where(pair, counts.cases + counts.history[:, -1], counts.cases),
         rule=np.where(pair, "scan", "exceedance"),
+        told_once=counts.cases,
         exceedance=alone,
         scan=together,
-        share=by_share,
     )
+
+
+def confirm(counts: CandidateCounts, background: Background, rules: DetectionRules) -> Judgement:
+    """Judge candidates that stand out of their own past again, with what is known besides.
+
+    Cases that carry the duplicate number of an earlier one are left out, and then
+
+        p = max(p, l x p of share, season_rate x p of rise)        l: how likely it is that the whole drug rose
+
+    A quiet window has a p of at most a with chance a. So does, times its chance, one in which the drug was launched or
+    the reaction is in season: together at most 3 a, however much these lift.
+    p is no smaller than that of `judge`: what that does not find need not be asked.
+    """
+    judged = judge(_told_once(counts, background.retold), rules)
+    of = judged.evaluation
+    in_proportion = launched(counts, background, judged.windows, rules) * share(
+        counts, background, judged.windows, rules
+    )
+    in_season = rules.season_rate * rise(counts, background, of, judged.windows, rules)
+    return replace(
+        judged,
+        evaluation=replace(of, p=np.maximum(of.p, np.maximum(in_proportion, in_season))),
+        observed=counts.cases + (judged.windows == 2) * counts.history[:, -1],
+    )
+
+
+def _told_once(counts: CandidateCounts, retold: npt.NDArray[np.int64]) -> CandidateCounts:
+    history = counts.history.copy()
+    history[:, -1] = np.maximum(history[:, -1] - retold[:, 0], 0)
+    return replace(counts, cases=np.maximum(counts.cases - retold[:, 1], 0), history=history)

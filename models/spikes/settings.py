@@ -133,17 +133,23 @@ class DetectionRules:
     recent_windows: int = 4
     """Fewer than `recent_cases` cases in `recent_windows` windows, the judged one among them, are no spike (so does
     farringtonFlexible). It binds only where `min_cases` asks for less."""
-    launch_rate: float = 0.01
-    """In how many of a drug's windows, at most, all its reactions rise together (launch, publicity): the p of the share
-    rule has to be below the level divided by this."""
-    share_drift: float = 0.2
-    """A reaction's share among the reports of its drug changes by this much of itself without meaning anything."""
+    launch_rate: float = 0.03
+    """In how many of a drug's windows, at most, all its reactions rise together (launch, publicity, one sender's
+    upload), before anything is seen of the others. 1: the reaction's share of the drug must always have risen."""
+    season_rate: float = 0.01
+    """The same for a reaction that rises with every drug (the flu)."""
+    share_prior: float = 5.0
+    """Weight of the reaction's share among all, in cases of the drug, where its share within the drug is learnt."""
+    rise_prior: float = 5.0
+    """Weight of no rise, in cases of the reaction with other drugs, where its rise with these is estimated."""
+    share_drift: float = 0.3
+    """A share or a rise changes by this much of itself without meaning anything."""
 
     def __post_init__(self) -> None:
         least = EARS_BASELINE + EARS_GAP + EARS_SUMMED
         if self.rule.startswith("ears") and self.spikes.baseline_windows < least:
             raise ValueError(f"baseline_windows must be at least {least} for {self.rule}")
-        for name in ("outbreak_residual", "share_drift"):
+        for name in ("outbreak_residual", "share_prior", "rise_prior", "share_drift"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a positive number")
@@ -151,7 +157,7 @@ class DetectionRules:
             raise ValueError("trend_deviation must be 0 or more")
         if not 0 < self.own_weight < 1:
             raise ValueError("own_weight must lie between 0 and 1")
-        for name in ("own_p", "launch_rate"):
+        for name in ("own_p", "launch_rate", "season_rate"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be above 0 and at most 1")
         if self.recent_cases < 0 or self.recent_windows < 1:

@@ -59,7 +59,8 @@ def _print(book: RuleBook, widths_ms: tuple[int, ...], path: Path | None, json_o
     if json_output:
         print_json({width_text(width): _as_json(book.of(width)) for width in widths_ms})
         return
-    table = Table("width", "rule", "baseline", "season", "cases", "open p", "close FDR", "version", box=box.SIMPLE)
+    table = Table("width", "rule", "baseline", "season", "cases", "p", "FDR", box=box.SIMPLE)
+    table.add_column("version", no_wrap=True)
     for width in widths_ms:
         rules = book.of(width)
         spikes = rules.spikes
@@ -75,7 +76,10 @@ def _print(book: RuleBook, widths_ms: tuple[int, ...], path: Path | None, json_o
         )
     console = Console(highlight=False)
     console.print(table)
-    console.print("baseline, season: in windows of that width; cases: the fewest that can be a spike")
+    console.print(
+        "baseline, season: in windows of that width; cases: fewest of a spike;\n"
+        "p: the greatest while a window is open; FDR: false discovery rate at its close"
+    )
     console.print(f"Rules of {path or 'the package'}", markup=False, soft_wrap=True)
 
 

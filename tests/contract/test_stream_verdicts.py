@@ -135,7 +135,7 @@ def at_once(seed: int) -> list[tuple[Any, ...]]:
 
 
 def test_there_are_verdicts_to_compare() -> None:
-    assert {row[4] for seed in range(3) for row in at_once(seed)} == {1, 2}
+    assert {row[4] for seed in (4, 5) for row in at_once(seed)} == {1, 2}
 
 
 @settings(max_examples=12, deadline=None)

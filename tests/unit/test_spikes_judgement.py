@@ -1,4 +1,4 @@
-"""One window, two together and the drug's own total: each rule by itself, and the default that combines them."""
+"""One window or two, drug, reaction and retold cases: each rule by itself, and the default that combines them."""
 
 import dataclasses
 
@@ -8,8 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from models.spikes import CandidateCounts, DetectionRules, Season, SpikeRules, evaluate, judge, open_verdict, zscore
+from models.spikes import (
+    Background,
+    CandidateCounts,
+    DetectionRules,
+    Season,
+    SpikeRules,
+    confirm,
+    evaluate,
+    judge,
+    open_verdict,
+    zscore,
+)
 from models.spikes.exceedance import exceedance, expect, scan
+from models.spikes.rise import rise
 from models.spikes.share import share
 
 RULES = DetectionRules()
@@ -34,8 +46,34 @@ def series(history, cases, **changes):
     return CandidateCounts(**(values | changes))
 
 
-def rows(counts, index):
-    return CandidateCounts(**{field.name: getattr(counts, field.name)[index] for field in dataclasses.fields(counts)})
+def around_it(counts, **changes):
+    """A background in which drug and reaction are what they were, no long past is known, and no case is retold."""
+    n = len(counts.cases)
+    nothing = np.zeros(n, dtype=np.int64)
+    usual = {
+        "drug_now": counts.drug_history.mean(axis=1).astype(np.int64) - counts.history.mean(axis=1).astype(np.int64),
+        "reaction_now": (counts.reaction_history - counts.history).mean(axis=1).astype(np.int64),
+        "pair_before": nothing,
+        "drug_before": nothing,
+        "reaction_before": nothing,
+        "all_before": nothing,
+        "retold": np.zeros((n, 2), dtype=np.int64),
+    }
+    usual["drug_now"] = np.maximum(usual["drug_now"], 0) + counts.cases
+    usual["reaction_now"] = np.maximum(usual["reaction_now"], 0) + counts.cases
+    return Background(**(usual | {name: np.broadcast_to(value, usual[name].shape) for name, value in changes.items()}))
+
+
+def rows(record, index):
+    return type(record)(**{field.name: getattr(record, field.name)[index] for field in dataclasses.fields(record)})
+
+
+def ones(counts):
+    return np.ones(len(counts.cases), dtype=np.int64)
+
+
+def p_of_share(counts, rules=RULES, **background):
+    return share(counts, around_it(counts, **background), ones(counts), rules)
 
 
 def numbers(evaluation):
@@ -52,7 +90,7 @@ def together(counts, rules=RULES):
 
 @st.composite
 def any_counts(draw):
-    """Up to four candidates, any mixture of young, alarmed and busy, and their drugs' counts in the window."""
+    """Up to four candidates, any mixture of young, alarmed and busy, and any background."""
     n, windows = draw(st.integers(1, 4)), SMALL.spikes.baseline_windows
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     level = draw(st.sampled_from([0, 1, 30, 100_000]))
@@ -71,7 +109,23 @@ def any_counts(draw):
         total_history=history + others + matrix(),
         drug_age_windows=rng.integers(0, 2 * windows, n),
     )
-    return counts, cases + rng.integers(0, 3 * level + 10, n)
+
+    def some(most):
+        return rng.integers(0, most + 1, n)
+
+    pair_before = some(10 * level)
+    drug_before = pair_before + some(100 * level)
+    retold = np.stack([rng.integers(0, history[:, -1] + 1), rng.integers(0, cases + 1)], axis=1)
+    background = Background(
+        drug_now=cases + some(3 * level + 10),
+        reaction_now=cases + some(30 * level + 10),
+        pair_before=pair_before,
+        drug_before=drug_before,
+        reaction_before=pair_before + some(1000 * level),
+        all_before=drug_before + some(10_000 * level),
+        retold=retold,
+    )
+    return counts, background
 
 
 # One window
@@ -196,11 +250,10 @@ def around(usual):
 
 def test_known_share_without_doubt_is_the_binomial_tail():
     certain = dataclasses.replace(
-        RULES, share_drift=1e-6, spikes=SpikeRules(dispersion_prior=1.0, dispersion_windows=1e9)
+        RULES, share_drift=1e-6, share_prior=1e-6, spikes=SpikeRules(dispersion_prior=1.0, dispersion_windows=1e9)
     )
     counts = series([1000] * WINDOWS, 14)
-    p = share(counts, np.array([100]), certain).p.item()
-    assert p == pytest.approx(stats.binom.sf(13, 100, 0.1), rel=0.02)
+    assert p_of_share(counts, certain, drug_now=100) == pytest.approx(stats.binom.sf(13, 100, 0.1), rel=0.02)
 
 
 @given(st.integers(1, 20).flatmap(around), st.integers(20, 300), st.integers(1, 10_000))
@@ -209,8 +262,9 @@ def test_scaling_a_drugs_whole_volume_raises_no_share_finding(usual_and_history,
     usual, history = usual_and_history
     pair = np.array([history])
     counts = series(pair, usual * times, drug_history=pair + others)
-    judged = judge(counts, RULES, (counts.cases + others * times))
-    assert judged.share.p > 0.05
+    background = around_it(counts, drug_now=counts.cases + others * times)
+    assert share(counts, background, ones(counts), RULES) > 0.05
+    judged = confirm(counts, background, RULES)
     assert judged.evaluation.p > RULES.launch_rate * 0.05
     assert not open_verdict(judged.evaluation, counts.cases, RULES.spikes).any()
 
@@ -222,24 +276,84 @@ def test_launch_with_the_noise_of_reports_raises_hardly_any_finding(times):
     history, others = rng.poisson(rate[:, None], (n, WINDOWS)), rng.poisson(rest[:, None], (n, WINDOWS))
     cases, others_now = rng.poisson(rate * times), rng.poisson(rest * times)
     counts = series(history, cases, drug_history=history + others)
-    judged = judge(counts, RULES, cases + others_now)
-    assert (judged.share.p <= 0.01).mean() < 0.01 + 4 * np.sqrt(0.01 / n)
-    assert not open_verdict(judged.evaluation, cases, RULES.spikes).any()
+    background = around_it(counts, drug_now=cases + others_now)
+    p = share(counts, background, ones(counts), RULES)
+    assert (p <= 0.01).mean() < 0.01 + 4 * np.sqrt(0.01 / n)
+    judged = confirm(counts, background, RULES)
+    assert open_verdict(judged.evaluation, cases, RULES.spikes).mean() < 0.001
     if times >= 10:  # what the condition is for
-        without = judge(counts, RULES)
-        assert open_verdict(without.evaluation, cases, RULES.spikes).mean() > 0.2
+        assert open_verdict(judge(counts, RULES).evaluation, cases, RULES.spikes).mean() > 0.2
 
 
 def test_spike_of_one_reaction_is_found_whatever_the_drugs_volume():
     for volume in (1, 5):
         counts = series([4] * WINDOWS, 24 * volume)
-        judged = judge(counts, RULES, np.array([(36 + 24) * volume]))
+        judged = confirm(counts, around_it(counts, drug_now=(36 + 24) * volume), RULES)
         assert open_verdict(judged.evaluation, counts.cases, RULES.spikes).all()
 
 
 def test_small_drift_of_a_share_proves_nothing_however_many_reports():
-    counts = series([1000] * WINDOWS, 11_000)
-    assert share(counts, np.array([101_000]), RULES).p > 0.1
+    assert p_of_share(series([1000] * WINDOWS, 11_000), drug_now=101_000) > 0.1
+
+
+def test_upload_at_night_is_held_against_the_share_of_a_long_time():
+    """By day nobody reports the drug, so that the hours before say nothing of it."""
+    hours = series([0] * WINDOWS, 90, drug_history=np.zeros((1, WINDOWS), dtype=np.int64))
+    assert p_of_share(hours, drug_now=100) < 1e-6
+    known = {"pair_before": 9_000, "drug_before": 10_000, "reaction_before": 20_000, "all_before": 1_000_000}
+    assert p_of_share(hours, drug_now=100, **known) > 0.1
+    assert p_of_share(hours, drug_now=100, **(known | {"pair_before": 900})) < 1e-6
+
+
+def test_two_windows_are_held_against_the_drug_in_both():
+    def both(drug_cases):
+        counts = series([5] * (WINDOWS - 1) + [13], 13)
+        drug = counts.drug_history.copy()
+        drug[:, -1] = drug_cases
+        counts = dataclasses.replace(counts, drug_history=drug)
+        return share(counts, around_it(counts, drug_now=drug_cases), 2 * ones(counts), RULES)
+
+    assert both(58) < 0.02
+    assert both(130) > 0.3
+
+
+# The reaction with other drugs
+
+
+def p_of_rise(counts, **background):
+    rules = dataclasses.replace(RULES, share_drift=0.2)
+    return rise(counts, around_it(counts, **background), judge(counts, rules).evaluation, ones(counts), rules)
+
+
+def test_reaction_that_rises_with_every_drug_is_no_spike_of_one():
+    counts = series([10] * WINDOWS, 40, reaction_history=np.full((1, WINDOWS), 1_010))
+    assert p_of_rise(counts, reaction_now=1_040) < 1e-6
+    assert p_of_rise(counts, reaction_now=4_040) > 0.3
+    assert p_of_rise(counts, reaction_now=2_040) < 0.05
+
+
+def test_reaction_hardly_reported_with_other_drugs_excuses_nothing():
+    counts = series([10] * WINDOWS, 40, reaction_history=np.full((1, WINDOWS), 10))
+    alone_p = judge(counts, RULES).exceedance.p
+    assert p_of_rise(counts, reaction_now=41) < 1e-3
+    assert alone_p < 1e-6
+
+
+def test_reaction_reported_less_than_usual_makes_nothing_more_unusual():
+    counts = series([10] * WINDOWS, 25, reaction_history=np.full((1, WINDOWS), 1_010))
+    assert p_of_rise(counts, reaction_now=25) >= p_of_rise(counts, reaction_now=1_025)
+
+
+# Cases told again
+
+
+def test_cases_told_again_count_once():
+    counts = series([1] * WINDOWS, 12)
+    unlike, alike = (confirm(counts, around_it(counts, retold=[[0, retold]]), RULES) for retold in (0, 8))
+    assert open_verdict(unlike.evaluation, unlike.told_once, RULES.spikes).all()
+    assert alike.told_once == [4]
+    assert not open_verdict(alike.evaluation, alike.told_once, RULES.spikes).any()
+    assert alike.observed in ([12], [13])  # what was counted stays what is told
 
 
 # The combination
@@ -260,18 +374,18 @@ def test_fewer_than_five_cases_in_four_windows_are_no_spike():
     assert judge(dataclasses.replace(rare, cases=np.array([5])), RULES).evaluation.p < 0.01
 
 
-def test_conditions_only_raise_p():
-    rng = np.random.default_rng(4)
-    counts = series(rng.poisson(5, (500, WINDOWS)), rng.poisson(9, 500))
-    with_share = judge(counts, RULES, counts.cases * 8)
-    assert (with_share.evaluation.p >= judge(counts, RULES).evaluation.p).all()
+@given(any_counts())
+def test_conditions_only_raise_p(drawn):
+    counts, background = drawn
+    with_conditions, without = confirm(counts, background, SMALL), judge(counts, SMALL)
+    assert (with_conditions.evaluation.p >= without.evaluation.p * (1 - 1e-9)).all()
 
 
 @given(any_counts())
 def test_every_number_is_finite_and_in_its_range(drawn):
-    counts, drug_cases = drawn
-    judged = judge(counts, SMALL, drug_cases)
-    for evaluation in (judged.evaluation, judged.exceedance, judged.scan, judged.share):
+    counts, background = drawn
+    judged = confirm(counts, background, SMALL)
+    for evaluation in (judged.evaluation, judged.exceedance, judged.scan):
         assert np.isfinite(numbers(evaluation)).all()
         assert (evaluation.expected >= 0).all()
         assert ((evaluation.p >= 0) & (evaluation.p <= 1)).all()
@@ -280,36 +394,41 @@ def test_every_number_is_finite_and_in_its_range(drawn):
 
 @given(any_counts(), st.integers(1, 50))
 def test_more_cases_are_more_unusual(drawn, more):
-    counts, drug_cases = drawn
+    counts, background = drawn
     risen = dataclasses.replace(counts, cases=counts.cases + more)
-    fewer, many = judge(counts, SMALL, drug_cases), judge(risen, SMALL, drug_cases + more)
+    raised = dataclasses.replace(
+        background, drug_now=background.drug_now + more, reaction_now=background.reaction_now + more
+    )
+    fewer, many = judge(counts, SMALL), judge(risen, SMALL)
     assert (many.evaluation.p <= fewer.evaluation.p).all()
     assert (many.exceedance.z > fewer.exceedance.z).all()
-    assert (many.share.p <= fewer.share.p).all()
+    p_fewer, p_many = share(counts, background, ones(counts), SMALL), share(risen, raised, ones(risen), SMALL)
+    assert (p_many <= p_fewer).all()
 
 
 @given(any_counts(), st.randoms(use_true_random=False))
 def test_candidates_in_another_order_have_the_same_verdicts(drawn, random):
-    counts, drug_cases = drawn
+    counts, background = drawn
     order = list(range(len(counts.cases)))
     random.shuffle(order)
-    judged, shuffled = judge(counts, SMALL, drug_cases), judge(rows(counts, order), SMALL, drug_cases[order])
+    judged, shuffled = confirm(counts, background, SMALL), confirm(rows(counts, order), rows(background, order), SMALL)
     np.testing.assert_allclose(numbers(shuffled.evaluation), numbers(judged.evaluation)[:, order], rtol=1e-9)
     np.testing.assert_array_equal(shuffled.windows, judged.windows[order])
 
 
 @given(any_counts())
 def test_a_candidate_is_judged_by_its_own_numbers_alone(drawn):
-    counts, drug_cases = drawn
-    whole = numbers(judge(counts, SMALL, drug_cases).evaluation)
+    counts, background = drawn
+    whole = numbers(confirm(counts, background, SMALL).evaluation)
     for i in range(len(counts.cases)):
-        own = judge(rows(counts, [i]), SMALL, drug_cases[[i]])
+        own = confirm(rows(counts, [i]), rows(background, [i]), SMALL)
         np.testing.assert_allclose(numbers(own.evaluation)[:, 0], whole[:, i], rtol=1e-9)
 
 
 def test_no_candidates_give_no_numbers():
     nobody = rows(series([3] * WINDOWS, 5), [])
-    assert numbers(judge(nobody, RULES, nobody.cases).evaluation).shape == (5, 0)
+    nothing = rows(around_it(series([3] * WINDOWS, 5)), [])
+    assert numbers(confirm(nobody, nothing, RULES).evaluation).shape == (5, 0)
 
 
 def test_system_and_drug_warm_up():
@@ -320,12 +439,17 @@ def test_system_and_drug_warm_up():
 
 def test_the_settings_name_the_rule_that_judges():
     counts = series(np.full((3, WINDOWS), 4), [4, 9, 30])
-    by_default, by_zscore = (
-        evaluate(counts, dataclasses.replace(RULES, rule=rule), counts.cases * 8) for rule in ("default", "zscore")
-    )
-    np.testing.assert_array_equal(
-        numbers(by_default.evaluation), numbers(judge(counts, RULES, counts.cases * 8).evaluation)
-    )
+    by_default, by_zscore = (evaluate(counts, dataclasses.replace(RULES, rule=rule)) for rule in ("default", "zscore"))
+    np.testing.assert_array_equal(numbers(by_default.evaluation), numbers(judge(counts, RULES).evaluation))
     np.testing.assert_array_equal(numbers(by_zscore.evaluation), numbers(zscore(counts, RULES.spikes)))
     assert set(by_zscore.rule) == {"zscore"}
     assert set(by_default.rule) <= {"exceedance", "scan"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"retold": np.zeros((1, 3), dtype=np.int64)}, {"drug_now": np.array([1, 2])}, {"all_before": [-1]}]
+)
+def test_background_that_cannot_be_is_refused(wrong):
+    right = around_it(series([3] * WINDOWS, 5))
+    with pytest.raises(ValueError, match=r"must be|negative"):
+        dataclasses.replace(right, **{name: np.asarray(value) for name, value in wrong.items()})

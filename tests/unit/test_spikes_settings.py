@@ -53,7 +53,7 @@ def test_equal_detection_settings_have_equal_versions():
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(DetectionRules)])
 def test_every_detection_setting_changes_the_version(field):
-    value = OTHERS[field] if field in OTHERS else getattr(DetectionRules(), field) * 2
+    value = OTHERS[field] if field in OTHERS else getattr(DetectionRules(), field) / 2
     assert dataclasses.replace(DetectionRules(), **{field: value}).version != DetectionRules().version
 
 
@@ -68,7 +68,10 @@ def test_every_detection_setting_changes_the_version(field):
         {"own_p": 0.0},
         {"own_p": 1.1},
         {"launch_rate": 0.0},
+        {"season_rate": 1.5},
         {"share_drift": 0.0},
+        {"share_prior": 0.0},
+        {"rise_prior": float("inf")},
         {"recent_cases": -1},
         {"recent_windows": 0},
         {"spikes": SpikeRules(guard_windows=0)},
