@@ -61,8 +61,8 @@ def share(counts: CandidateCounts, background: Background, windows: Counts, rule
 def launched(counts: CandidateCounts, background: Background, windows: Counts, rules: DetectionRules) -> Floats:
     """(n,) how likely it is, at most, that the whole drug rose: launch_rate before anything is seen.
 
-    t is the chance of as many cases of the drug's other reactions as there are, or more, in quiet windows, with mean and
-    variance of the baseline (the variance at least dispersion_prior times the mean); r = launch_rate.
+    t is the chance of as many cases of the drug's other reactions as there are, or more, in quiet windows, with mean
+    and variance of the baseline (the variance at least dispersion_prior times the mean); r = launch_rate.
 
         r / (r + (1 - r) t)
 
