@@ -21,7 +21,7 @@ from statistics import median
 from sqlalchemy import Engine
 
 from benchmarks.store_reports import BATCH, GENERATION, HUB, PARTITIONS, WIDTHS, Batch, describe, make_batches
-from models.spikes import SpikeRules
+from models.spikes.rule_file import load_rules
 from sql.accounting import account
 from sql.connection import open_engine
 from sql.migrate import upgrade
@@ -44,7 +44,8 @@ _PARTS = (
     ("commit", "fold into counts", ("fold",)),
     ("commit", "find candidates", ("_stage", "read_staged", "_tested")),
     ("commit", "their history", ("fetch_counts",)),
-    ("commit", "judging", ("zscore", "open_verdict", "close_verdict")),
+    ("commit", "judging", ("evaluate", "confirm", "open_verdict", "close_verdict")),
+    ("commit", "what else is known", ("fetch_background", "fetch_evidence")),
     ("commit", "findings and alerts", ("save_spikes", "_alert")),
 )
 _TOTALS = {"write": "write_task", "commit": "run"}
@@ -58,7 +59,7 @@ def open_store(url: str) -> tuple[Engine, Committer]:
     engine = open_engine(url)
     upgrade(engine)
     lease = take_over(engine, HUB, GENERATION, dict.fromkeys(PARTITIONS, 0))
-    return engine, Committer(engine, lease, WIDTHS, SpikeRules())
+    return engine, Committer(engine, lease, WIDTHS, load_rules(None))
 
 
 def write_part(url: str, lease: Lease, batch: int, part: int) -> float:

@@ -17,7 +17,7 @@ from statistics import median
 
 from benchmarks.store_history import fill_store
 from benchmarks.store_reports import BATCH, WIDTHS, Batch, describe, make_batches
-from models.spikes import SpikeRules
+from models.spikes.rule_file import load_rules
 from sql.connection import open_engine
 from sql.task_write import write_task
 from streaming.commit import Committer
@@ -49,7 +49,7 @@ def fill(url: str, stored: Sequence[Batch], copies: int) -> Store:
     """A store that holds `stored` and `copies` of it."""
     engine = open_engine(url)
     lease = fill_store(engine, stored, copies, int(len(stored) * BATCH / PER_SECOND * 1000))
-    return Store(Committer(engine, lease, WIDTHS, SpikeRules()), len(stored) * BATCH * (copies + 1))
+    return Store(Committer(engine, lease, WIDTHS, load_rules(None)), len(stored) * BATCH * (copies + 1))
 
 
 def main() -> None:

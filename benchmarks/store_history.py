@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy import Engine, Table, text
 
 from benchmarks.store_reports import GENERATION, HUB, PARTITIONS, WIDTHS, Batch
-from models.spikes import SpikeRules
+from models.spikes.rule_file import load_rules
 from sql.keys import RECEIPT_BITS
 from sql.migrate import upgrade
 from sql.positions import Lease, take_over
@@ -31,7 +31,7 @@ def fill_store(engine: Engine, recent: Sequence[Batch], copies: int, span_ms: in
     if copies:
         for table in (ingest_task, safety_report, report_drug, report_reaction, case_pair):
             _multiply(engine, table, copies, span_ms)
-    Committer(engine, lease, WIDTHS, SpikeRules()).run_backfill()
+    Committer(engine, lease, WIDTHS, load_rules(None)).run_backfill()
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("VACUUM ANALYZE"))

@@ -21,7 +21,7 @@ __all__ = ["BATCH", "GENERATION", "HUB", "PARTITIONS", "WIDTHS", "Batch", "descr
 BATCH = 5_000
 HUB, GENERATION = "bench/reports", 1
 PARTITIONS = ("0", "1", "2", "3")
-WIDTHS = (900_000, 3_600_000, 86_400_000, 604_800_000)
+WIDTHS = (900_000, 3_600_000, 21_600_000, 86_400_000, 604_800_000)
 
 
 @dataclass(frozen=True)

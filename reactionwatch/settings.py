@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     event_time: EventTime = Field(
         EventTime.HUB, description="What windows go by: hub (enqueued time), payload, reported or receivedate."
     )
-    windows: str = Field("15m,1h,1d,7d", description="Window widths, rising, with unit s, m, h or d.")
+    windows: str = Field("15m,1h,6h,1d,7d", description="Window widths, rising, with unit s, m, h or d.")
     rules: Path | None = Field(None, description="File of what counts as a spike (TOML). Unset: that of the package.")
     suites: Path | None = Field(
         None, description="Folder with report.json and pipeline.json, the expectations. Unset: those of the package."

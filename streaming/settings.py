@@ -29,7 +29,7 @@ class StreamSettings:
     stop_on_flood: bool = False
     consumer_group: str = "$Default"
     event_time: EventTime = EventTime.HUB
-    widths_ms: tuple[int, ...] = (900_000, 3_600_000, 86_400_000, 604_800_000)
+    widths_ms: tuple[int, ...] = (900_000, 3_600_000, 21_600_000, 86_400_000, 604_800_000)
     rules: RuleBook = field(default_factory=RuleBook)
     tick_seconds: float = 2.0
     max_events_per_trigger: int = 10_000

@@ -13,7 +13,7 @@ def parse_width(text: str) -> int:
     """Milliseconds of a width; raises ValueError for anything else than a whole number of s, m, h or d."""
     match = re.fullmatch(r"\s*(\d+)([smhd])\s*", text)
     if match is None:
-        raise ValueError("window widths look like 15m,1h,1d,7d (units s, m, h, d)")
+        raise ValueError("window widths look like 15m,1h,6h,1d,7d (units s, m, h, d)")
     return int(match[1]) * _UNITS_MS[match[2]]
 
 
