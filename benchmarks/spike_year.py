@@ -392,6 +392,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--learn-days", type=int, default=Plan.learn_days, help="days before them")
     parser.add_argument("--spikes", type=int, default=Plan.spikes, help="spikes that are planted")
     parser.add_argument("--without", nargs="+", default=[], help="traps whose cases are not counted")
+    parser.add_argument("--retold", action="store_true", help="take a case that is told again for another one")
     parser.add_argument("--rules", nargs="+", choices=[*RULE_SETS, *SLOW], help="rule sets to compare")
     parser.add_argument("--full", action="store_true", help="with the rule sets that take long")
     given = parser.parse_args(arguments)
@@ -404,11 +405,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for seed in given.seed:
         plan = Plan(seed=seed, days=given.days, learn_days=given.learn_days, spikes=given.spikes)
         world = load_or_make(plan, given.out).without(given.without)
+        if given.retold:
+            world = replace(world, told_as=world.case)
         report.say(
             f"{plan.days} days after {plan.learn_days} to learn from, seed {plan.seed}: "
             f"{np.unique(world.case).size:,} cases, {world.event_ms.size:,} counted for a pair, {len(world.spikes)} "
             f"spikes with {sum(spike.reports for spike in world.spikes):,} extra cases; every trap is on"
-            + (f", and nothing is counted of {', '.join(given.without)}." if given.without else ".")
+            + (f", nothing is counted of {', '.join(given.without)}" if given.without else "")
+            + (", cases told again are not known." if given.retold else ".")
         )
         years.append(run(world, chosen))
         oracles.update({_key(spike): oracle(spike, world) for spike in world.spikes})

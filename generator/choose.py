@@ -12,10 +12,12 @@ from generator.spike import Spike
 __all__ = ["demo_spikes"]
 
 EXPECTED_PER_WINDOW = 3.0
-"""Usual cases in a window that a demo pair should have: rare enough to be worth an alert, common enough to have one."""
+"""Usual cases in a window that the rare pair should have: worth an alert, and common enough to have one."""
 WANTED_PER_WINDOW = 33.0
-"""Extra cases per window the factor aims at, within the factors below."""
+"""Extra cases per window that its factor aims at, within the factors below."""
 LEAST_FACTOR, MOST_FACTOR = 3.0, 12.0
+SMALL_FACTOR, COMMON_PER_WINDOW = 4.0, 8.0
+"""Of the common pair: a rise that takes many cases to be seen, and the usual cases for it."""
 DRUG_SHARES = (0.012, 0.06)
 """Share of reports a demo drug is in: enough that the spike is no rise of the drug as a whole."""
 
@@ -36,18 +38,19 @@ def demo_spikes(
 ) -> tuple[Spike, Spike]:
     """Two spikes of different drugs and reactions, for a stream of `rate` reports/s watched in `window_s` windows.
 
-    Each lasts two windows, so that one window lies wholly within it however they fall. Of all pairs the two whose
-    usual count per window is nearest to `EXPECTED_PER_WINDOW`. At rates far from the default even the nearest may
-    be rare or plentiful: `generator.traps.more.planted_rate` tells what to expect.
+    Each lasts two windows, so that one window lies wholly within it however they fall. The first is a small rise of a
+    common pair, the second a great one of a rare pair: of all pairs those whose usual count per window is nearest to
+    `COMMON_PER_WINDOW` and `EXPECTED_PER_WINDOW`. At rates far from the default even the nearest may be rare or
+    plentiful: `generator.traps.more.planted_rate` tells what to expect.
     """
-    candidates = sorted(
-        (abs(math.log(expected / EXPECTED_PER_WINDOW)), drug, reaction, expected)
-        for drug, reaction, expected in _pairs(population, rate * window_s)
+    pairs = list(_pairs(population, rate * window_s))
+    common = min(pairs, key=lambda pair: (abs(math.log(pair[2] / COMMON_PER_WINDOW)), pair))
+    others = [pair for pair in pairs if pair[0] != common[0] and pair[1] != common[1]]
+    rare = min(others, key=lambda pair: (abs(math.log(pair[2] / EXPECTED_PER_WINDOW)), pair))
+    return (
+        Spike(*common[:2], starts_s[0], length_s, SMALL_FACTOR),
+        Spike(*rare[:2], starts_s[1], length_s, _factor(rare[2])),
     )
-    _, drug, reaction, expected = candidates[0]
-    first = _spike(drug, reaction, starts_s[0], length_s, expected)
-    _, drug, reaction, expected = next(c for c in candidates if c[1] != first.drug and c[2] != first.reaction)
-    return first, _spike(drug, reaction, starts_s[1], length_s, expected)
 
 
 def _pairs(population: Population, reports: float) -> Iterator[tuple[str, str, float]]:
@@ -61,6 +64,5 @@ def _pairs(population: Population, reports: float) -> Iterator[tuple[str, str, f
             yield drug, reaction, reports * rate
 
 
-def _spike(drug: str, reaction: str, start_s: float, length_s: float, expected: float) -> Spike:
-    factor = round(1.0 + WANTED_PER_WINDOW / expected)
-    return Spike(drug, reaction, start_s, length_s, float(min(max(factor, LEAST_FACTOR), MOST_FACTOR)))
+def _factor(expected: float) -> float:
+    return float(min(max(round(1.0 + WANTED_PER_WINDOW / expected), LEAST_FACTOR), MOST_FACTOR))

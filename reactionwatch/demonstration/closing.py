@@ -41,6 +41,9 @@ def summary_table(summary: DemoSummary) -> Table:
     for spike in summary.spikes:
         told = _told(spike, stopped_early=summary.stopped_early)
         table.add_row(f"spike x{spike.factor:g}", Text(f"{spike.drug} / {spike.reaction}: {told}"))
+    for launch in summary.launches:
+        alerts = "no alert" if launch.alerts == 0 else f"{launch.alerts} ALERTS"
+        table.add_row("launch, no spike", Text(f"{launch.drug}: {launch.reports:,} reports, {alerts}"))
     if summary.trap_alerts:
         table.add_row("alerts on traps", f"{len(summary.trap_alerts)}")
     for trapped in summary.trap_alerts:
@@ -59,10 +62,18 @@ def summary_table(summary: DemoSummary) -> Table:
 
 def _told(spike: FoundSpike, *, stopped_early: bool) -> str:
     if spike.seconds_to_alert is not None:
-        return f"found {spike.seconds_to_alert:.0f} s after its start"
+        return f"found {spike.seconds_to_alert:.0f} s after its start{_promptly(spike.batches_to_alert)}"
     if stopped_early:
         return "not found yet" if spike.planted_reports else "had not begun"
     return "MISSED"
+
+
+def _promptly(batches: int | None) -> str:
+    if batches is None:
+        return ""
+    if batches == 0:
+        return ", by the first batch that could"
+    return f", {batches} {'batch' if batches == 1 else 'batches'} after the first that could"
 
 
 def next_steps(folder: Path, programs: Path, unwanted: Iterable[str]) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from alerts.alert import AlertKind
 from alerts.cloudevent import AlertNotice
+from generator.traps.more import Launch
 from generator.truth import Planted
 from sql.accounting import Accounting
 
-__all__ = ["DemoSummary", "FalseAlert", "FoundSpike", "TrapAlert", "judge"]
+__all__ = ["DemoSummary", "FalseAlert", "FoundSpike", "Launched", "TrapAlert", "judge"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,17 @@ class FoundSpike:
     found: bool
     seconds_to_alert: float | None
     """From the spike's first moment to the alert's publication."""
+    batches_to_alert: int | None = None
+    """From the first batch that could alert, by the counts stored, to the one that did; 0: the same."""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A new drug, whose reactions all rise with it: none of them is a spike."""
+
+    drug: str
+    reports: int
+    alerts: int
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,7 @@ class DemoSummary:
     unaccounted: int
     """Sent to the hub (or backfilled) but neither stored, quarantined nor counted as duplicate; must be 0."""
     spikes: tuple[FoundSpike, ...]
+    launches: tuple[Launched, ...]
     trap_alerts: tuple[TrapAlert, ...]
     false_alerts: tuple[FalseAlert, ...]
     unusual_reports: int
@@ -88,6 +101,7 @@ class DemoSummary:
         return {
             **vars(self),
             "spikes": [vars(spike) for spike in self.spikes],
+            "launches": [vars(launch) for launch in self.launches],
             "trap_alerts": [vars(alert) for alert in self.trap_alerts],
             "false_alerts": [vars(alert) for alert in self.false_alerts],
             "spikes_planted": len(self.spikes),
@@ -107,13 +121,15 @@ def judge(
     widest: dt.timedelta,
     seconds: float,
     stopped_early: bool,
+    batches_to_alert: Callable[[str], int | None] = lambda _: None,
 ) -> DemoSummary:
     """Hold the alerts and the database against the truth.
 
     An alert belongs to a planted spike of its pair when its windows overlap the spike's time, stretched by the
     `widest` window: a window that holds the end of a spike goes on for up to its width. Else it belongs to a planted
     thing that makes its drug, its reaction or its pair rise then, or that brought half of the cases it names (an upload
-    of many reports at once). `planted` is everything that was.
+    of many reports at once). `planted` is everything that was. `batches_to_alert` says of an alert, by its id, how many
+    batches late it was.
     """
     opened = [n for n in notices if n.change == "opened" and n.kind is AlertKind.REACTION_SPIKE]
     planted_spikes = [thing for thing in planted if thing.kind == "spike"]
@@ -124,15 +140,17 @@ def judge(
     ]
     spikes = []
     for spike in planted_spikes:
-        times = [notice.time for notice, cause in zip(opened, causes, strict=True) if cause is spike]
+        told = [notice for notice, cause in zip(opened, causes, strict=True) if cause is spike]
+        first = min(told, key=lambda notice: notice.time, default=None)
         spikes.append(
             FoundSpike(
                 drug=spike.drug or "",
                 reaction=spike.reaction or "",
                 factor=spike.factor or 1.0,
                 planted_reports=spike.reports,
-                found=bool(times),
-                seconds_to_alert=round((min(times) - spike.start).total_seconds(), 1) if times else None,
+                found=first is not None,
+                seconds_to_alert=round((first.time - spike.start).total_seconds(), 1) if first else None,
+                batches_to_alert=batches_to_alert(first.alert_id) if first else None,
             )
         )
     return DemoSummary(
@@ -145,6 +163,11 @@ def judge(
         duplicates=accounting.duplicates,
         unaccounted=abs(accounting.unaccounted) + abs(sent + backfilled - accounting.received),
         spikes=tuple(spikes),
+        launches=tuple(
+            Launched(thing.drug or "", thing.reports, sum(cause is thing for cause in causes))
+            for thing in planted
+            if thing.kind == Launch.name
+        ),
         trap_alerts=tuple(
             TrapAlert(cause.kind, n.drug or "", n.reaction or "", n.cases or 0, n.expected or 0.0)
             for n, cause in zip(opened, causes, strict=True)

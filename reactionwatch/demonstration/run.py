@@ -39,6 +39,8 @@ from generator.traps.quality import Broken, Decay
 from generator.truth import GeneratedReport, Truth
 from models import registry
 from models.forest import train
+from models.spikes.rule_file import load_rules
+from models.spikes.verdict import least_cases
 from reactionwatch.database import open_database
 from reactionwatch.demonstration.board import Board
 from reactionwatch.demonstration.judge import DemoSummary, judge
@@ -58,6 +60,7 @@ from sql.accounting import account
 from sql.outbox import SqlOutbox
 from sql.overview import read_overview
 from sql.retry import persistently
+from sql.timing import FirstFinding, batches_to_alert
 from streaming.backfill import backfill
 from streaming.run import Observer, run_stream
 from streaming.session import spark_session
@@ -68,6 +71,8 @@ _WINDOWS = "5s,30s"
 _WIDEST = dt.timedelta(seconds=30)
 _HISTORY_SECONDS = 480.0
 _TRAINING_REPORTS = 3_000
+_LAUNCH_S = (10.0, 40.0)
+"""When a new drug comes, and how long until it is reported as often as it will be."""
 _DAY_SECONDS = 20.0
 """Length of a day for traps that count in days: a week in a demo."""
 _DRAIN_SECONDS = 120.0
@@ -137,7 +142,7 @@ class _Demo:
         self._options = options
         self._stop = stop
         self._factory = ReportFactory(Population(), options.seed)
-        self._traps = _every_trap() if options.traps else (Broken(), Duplicates())
+        self._traps = _every_trap() if options.traps else (Broken(), Duplicates(), Launch(*_LAUNCH_S))
         self._truth = Truth()
         self._started = dt.datetime.now(dt.UTC)
         self.board = Board(
@@ -170,6 +175,13 @@ class _Demo:
         if not self._streamed:
             raise DemoFailedError("Stopped before the stream was running, so there is nothing to judge yet.")
         engine = open_database(self._settings)
+        rules = load_rules(None)
+
+        def least(found: FirstFinding) -> int:
+            of_width = rules.of(found.width_ms)
+            weight = of_width.own_weight if found.windows == 1 else 1.0 - of_width.own_weight
+            return least_cases(found.expected, found.spread, weight, of_width.spikes)
+
         return judge(
             sent=self._sent,
             backfilled=self._backfilled,
@@ -179,6 +191,7 @@ class _Demo:
             widest=_WIDEST,
             seconds=self.board.elapsed_s,
             stopped_early=self._stop.is_set(),
+            batches_to_alert=lambda alert_id: batches_to_alert(engine, alert_id, least),
         )
 
     def _perform(self) -> None:

@@ -14,6 +14,7 @@ from sql.outbox import SqlOutbox
 from sql.positions import Lease, take_over
 from sql.staging import Accepted
 from sql.task_write import write_task
+from sql.timing import batches_to_alert
 from streaming.commit import CommitResult, Committer
 
 WIDTH = 30_000
@@ -196,3 +197,21 @@ def test_history_builds_a_baseline_and_is_not_judged(stream: Stream) -> None:
     folded = stream.committer.run_backfill()
     assert folded.receipts == 21
     assert stream.count("SELECT COUNT(*) FROM spike") == 0
+
+
+def test_how_many_batches_late_an_alert_was(stream: Stream) -> None:
+    stream.quiet_windows(0, 20)
+    stored, changes = 0, ()
+    while not changes:
+        stream.receive(T0 + 20 * WIDTH, [PAIR] * 3)
+        stored += 3
+        changes = stream.committer.run(T0 + 20 * WIDTH + 5_000).alerts
+    alert_id = changes[0].alert.alert_id
+
+    def batches(least_cases: int) -> int | None:
+        return batches_to_alert(stream.engine, alert_id, lambda _: least_cases)
+
+    # Had a rule asked for so many cases, an earlier batch would have been the first that could alert.
+    assert [batches(cases) for cases in (stored, stored - 2, stored - 3, stored - 6)] == [0, 0, 1, 2]
+    assert batches(stored + 1) is None
+    assert batches_to_alert(stream.engine, "no such alert", lambda _: 1) is None

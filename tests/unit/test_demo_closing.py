@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from reactionwatch.cli import app
 from reactionwatch.demonstration.closing import QUERY, next_steps, summary_table, verdict
-from reactionwatch.demonstration.judge import DemoSummary, FalseAlert, FoundSpike, TrapAlert
+from reactionwatch.demonstration.judge import DemoSummary, FalseAlert, FoundSpike, Launched, TrapAlert
 from sql.connection import open_engine
 from sql.migrate import upgrade
 
@@ -34,6 +34,7 @@ def summary(*spikes: FoundSpike, stopped_early: bool = False, unaccounted: int =
         duplicates=70,
         unaccounted=unaccounted,
         spikes=spikes,
+        launches=(Launched("NEWDRUG", 81, 1), Launched("OTHERDRUG", 40, 0)),
         trap_alerts=(TrapAlert("launch", "NEWDRUG", "NAUSEA", 9, 0.1),),
         false_alerts=(FalseAlert("ASPIRIN", "RASH", 7, 0.5),),
         unusual_reports=0,
@@ -79,6 +80,17 @@ def test_the_summary_tells_of_every_spike_and_false_alert() -> None:
     assert "IBUPROFEN / NAUSEA: found 18 s after its start" in shown
     assert "TREPROSTINIL / HEADACHE: MISSED" in shown
     assert "ASPIRIN / RASH: 7 cases, 0.5 expected" in shown
+    assert "NEWDRUG: 81 reports, 1 ALERTS" in shown
+    assert "OTHERDRUG: 40 reports, no alert" in shown
+
+
+@pytest.mark.parametrize(
+    ("batches", "told"),
+    [(0, "by the first batch that could"), (1, "1 batch after the first"), (3, "3 batches after the first")],
+)
+def test_the_summary_says_how_promptly_a_spike_was_told(batches: int, told: str) -> None:
+    shown = " ".join(printed(summary(replace(FOUND, batches_to_alert=batches))).replace("│", " ").split())
+    assert told in shown
 
 
 def test_a_spike_that_had_no_time_is_not_called_missed() -> None:

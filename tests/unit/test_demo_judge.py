@@ -83,6 +83,12 @@ def test_an_alert_of_the_pair_at_its_time_finds_the_spike() -> None:
     assert summary.reports_per_second == 2.0
 
 
+def test_a_launch_is_told_of_with_its_alerts() -> None:
+    launch = Planted(kind="launch", start=START, end=FOREVER, drug="ASPIRIN", reports=70)
+    quiet, loud = (judged(of, traps=[launch]).launches for of in ([notice(30)], [notice(30, drug="ASPIRIN")]))
+    assert ([one.alerts for one in quiet], [one.alerts for one in loud], quiet[0].reports) == ([0], [1], 70)
+
+
 def test_without_an_alert_the_spike_is_missed_and_the_demo_fails() -> None:
     summary = judged([])
     assert (summary.missed, summary.ok) == (1, False)

@@ -19,7 +19,7 @@ from alerts.cloudevent import from_cloudevent
 from eventhubs.source_options import OPTIONS
 from expectations.reasons import Reason
 from models.features import FEATURE_MEANINGS
-from models.spikes import SpikeRules
+from models.spikes import DetectionRules
 from reactionwatch.cli import app
 from reactionwatch.settings import Settings
 from sql.connection import open_engine
@@ -212,10 +212,16 @@ def test_every_feature_is_explained() -> None:
     assert rows_of(section(text_of("docs/data-scientists.md"), "Features")) == expected
 
 
-def test_spike_rules_have_the_defaults_shown() -> None:
-    rows = rows_of(section(text_of("docs/data-scientists.md"), "The spike rule"))
-    shown_defaults = {name.strip("`"): float(value) for name, value in rows}
-    assert shown_defaults == dataclasses.asdict(SpikeRules())
+def test_rules_have_the_defaults_shown() -> None:
+    rows = [row for row in rows_of(section(text_of("docs/detection.md"), "Levels and settings")) if len(row) == 3]
+    shown_defaults = {name.strip("`"): default.strip("`") for name, default, _ in rows}
+    rules = dataclasses.asdict(DetectionRules())
+    actual = {**rules, **{f"spikes.{name}": value for name, value in rules.pop("spikes").items()}}
+    del actual["spikes"]
+    assert shown_defaults.pop("seasons") == "none"
+    assert actual.pop("seasons") == ()
+    assert shown_defaults.pop("rule") == actual.pop("rule")
+    assert {name: float(value) for name, value in shown_defaults.items()} == actual
 
 
 def test_every_option_of_the_source_is_explained() -> None:
