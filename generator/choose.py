@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from generator.population import Population
 from generator.spike import Spike
 
-__all__ = ["demo_spikes"]
+__all__ = ["MOST_FACTOR", "SMALL_FACTOR", "demo_spikes"]
 
 EXPECTED_PER_WINDOW = 3.0
 """Usual cases in a window that the rare pair should have: worth an alert, and common enough to have one."""
@@ -35,20 +35,21 @@ def demo_spikes(
     window_s: float = 30.0,
     starts_s: tuple[float, float] = (52.0, 57.0),
     length_s: float = 60.0,
+    common_factor: float = SMALL_FACTOR,
 ) -> tuple[Spike, Spike]:
     """Two spikes of different drugs and reactions, for a stream of `rate` reports/s watched in `window_s` windows.
 
     Each lasts two windows, so that one window lies wholly within it however they fall. The first is a small rise of a
-    common pair, the second a great one of a rare pair: of all pairs those whose usual count per window is nearest to
-    `COMMON_PER_WINDOW` and `EXPECTED_PER_WINDOW`. At rates far from the default even the nearest may be rare or
-    plentiful: `generator.traps.more.planted_rate` tells what to expect.
+    common pair (`common_factor` times as often), the second a great one of a rare pair: of all pairs those whose usual
+    count per window is nearest to `COMMON_PER_WINDOW` and `EXPECTED_PER_WINDOW`. At rates far from the default even the
+    nearest may be rare or plentiful: `generator.traps.more.planted_rate` tells what to expect.
     """
     pairs = list(_pairs(population, rate * window_s))
     common = min(pairs, key=lambda pair: (abs(math.log(pair[2] / COMMON_PER_WINDOW)), pair))
     others = [pair for pair in pairs if pair[0] != common[0] and pair[1] != common[1]]
     rare = min(others, key=lambda pair: (abs(math.log(pair[2] / EXPECTED_PER_WINDOW)), pair))
     return (
-        Spike(*common[:2], starts_s[0], length_s, SMALL_FACTOR),
+        Spike(*common[:2], starts_s[0], length_s, common_factor),
         Spike(*rare[:2], starts_s[1], length_s, _factor(rare[2])),
     )
 

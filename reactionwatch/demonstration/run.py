@@ -25,7 +25,7 @@ from rich.console import Console
 from alerts.cloudevent import AlertNotice
 from alerts.tail import follow
 from eventhubs.hub.server import LocalHub
-from generator.choose import demo_spikes
+from generator.choose import MOST_FACTOR, SMALL_FACTOR, demo_spikes
 from generator.clock import StreamClock
 from generator.population import Population
 from generator.reports import ReportFactory
@@ -175,7 +175,7 @@ class _Demo:
         if not self._streamed:
             raise DemoFailedError("Stopped before the stream was running, so there is nothing to judge yet.")
         engine = open_database(self._settings)
-        rules = load_rules(None)
+        rules = load_rules(self._settings.rules)
 
         def least(found: FirstFinding) -> int:
             of_width = rules.of(found.width_ms)
@@ -225,7 +225,11 @@ class _Demo:
             self._factory,
             rate=self._options.rate,
             seconds=self._options.seconds,
-            spikes=demo_spikes(self._factory.population, rate=self._options.rate),
+            spikes=demo_spikes(
+                self._factory.population,
+                rate=self._options.rate,
+                common_factor=MOST_FACTOR if self._options.traps else SMALL_FACTOR,
+            ),
             traps=self._traps,
             started_at=self._started,
             clock=StreamClock(sleeper=self._stop.wait),
