@@ -94,7 +94,7 @@ def confirm(counts: CandidateCounts, background: Background, rules: DetectionRul
 
     Cases that carry the duplicate number of an earlier one are left out, and then
 
-        p = max(p, l x p of share, season_rate x p of rise)        l: how likely it is that the whole drug rose
+        p = max(p, l x p of share, season_rate x p of rise)        l: how much speaks for a rise of the whole drug
 
     A quiet window has a p of at most a with chance a. So does, times its chance, one in which the drug was launched or
     the reaction is in season: together at most 3 a, however much these lift.

@@ -135,7 +135,7 @@ class DetectionRules:
     farringtonFlexible). It binds only where `min_cases` asks for less."""
     launch_rate: float = 0.03
     """In how many of a drug's windows, at most, all its reactions rise together (launch, publicity, one sender's
-    upload), before anything is seen of the others. 1: the reaction's share of the drug must always have risen."""
+    upload), before anything is seen of the others. Near 1, the reaction's share of the drug must have risen, too."""
     season_rate: float = 0.01
     """The same for a reaction that rises with every drug (the flu)."""
     share_prior: float = 5.0

@@ -59,14 +59,17 @@ def share(counts: CandidateCounts, background: Background, windows: Counts, rule
 
 
 def launched(counts: CandidateCounts, background: Background, windows: Counts, rules: DetectionRules) -> Floats:
-    """(n,) how likely it is, at most, that the whole drug rose: launch_rate before anything is seen.
+    """(n,) how much speaks for a rise of the whole drug, 0 to 1.
 
     t is the chance of as many cases of the drug's other reactions as there are, or more, in quiet windows, with mean
-    and variance of the baseline (the variance at least dispersion_prior times the mean); r = launch_rate.
+    and variance of the baseline (the variance at least dispersion_prior times the mean); r = launch_rate. Of the chance
+    of a launch, r before and at most r / (r + (1 - r) t) after the others are seen, it is what they add, as a share of
+    what they could:
 
-        r / (r + (1 - r) t)
+        r (1 - t) / (r + (1 - r) t)
 
-    Where the others are no more than usual it stays about r, however much the pair rose; where they rose it nears 1.
+    Where there is no other case (t = 1) nothing speaks for it, however much the pair rose: a drug of which one reaction
+    only is reported can have a spike. Where the others rose it nears 1.
     """
     guarded = windows_back(counts) <= rules.spikes.guard_windows
     usable = counts.usable & since_first_report(counts) & ~guarded[None, :]
@@ -79,9 +82,9 @@ def launched(counts: CandidateCounts, background: Background, windows: Counts, r
     both = windows == 2
     cases = counts.cases + both * counts.history[:, -1]
     others = np.maximum(background.drug_now + both * counts.drug_history[:, -1] - cases, 0)
-    rate = rules.launch_rate
-    probable: Floats = rate / (rate + (1.0 - rate) * upper_tail(others, usual, np.maximum(variance, usual * 1.001)))
-    return probable
+    rate, tail = rules.launch_rate, upper_tail(others, usual, np.maximum(variance, usual * 1.001))
+    spoken: Floats = rate * (1.0 - tail) / (rate + (1.0 - rate) * tail)
+    return spoken
 
 
 def _before(

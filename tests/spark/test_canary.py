@@ -125,7 +125,7 @@ def report(case: str, date: str, drug: str = "Ibuprofen", reaction: str = "Nause
             "literaturereference": canary("literature-reference"),
         },
         "reportduplicate": [
-            {"duplicatesource": canary("duplicate-source"), "duplicatenumb": canary("duplicate-number")}
+            {"duplicatesource": canary("duplicate-source"), "duplicatenumb": f"{canary('duplicate-number')} {case}"}
         ],
         canary("unknown-name"): canary("unknown-value"),
         "patient": {
