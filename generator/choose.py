@@ -16,7 +16,7 @@ EXPECTED_PER_WINDOW = 3.0
 WANTED_PER_WINDOW = 33.0
 """Extra cases per window that its factor aims at, within the factors below."""
 LEAST_FACTOR, MOST_FACTOR = 3.0, 12.0
-SMALL_FACTOR, COMMON_PER_WINDOW = 4.0, 8.0
+SMALL_FACTOR, COMMON_PER_WINDOW = 6.0, 8.0
 """Of the common pair: a rise that takes many cases to be seen, and the usual cases for it."""
 DRUG_SHARES = (0.012, 0.06)
 """Share of reports a demo drug is in: enough that the spike is no rise of the drug as a whole."""

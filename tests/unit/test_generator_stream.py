@@ -278,7 +278,7 @@ def test_demo_spikes_are_two_different_pairs_at_any_rate(population: Population,
 
 def test_demo_spikes_suit_the_default_rate_and_a_demo_of_two_minutes(population: Population) -> None:
     small, great = demo_spikes(population)
-    assert small.factor == 4
+    assert small.factor == 6
     assert great.factor > 10
     for spike, least, most in ((small, 6, 10), (great, 2, 4)):
         expected = 40 * 30 * population.expected_rate(spike.drug, spike.reaction)
