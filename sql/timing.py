@@ -21,7 +21,6 @@ class FirstFinding:
     windows: int
     expected: float
     spread: float
-    rules: str
 
 
 def batches_to_alert(engine: Engine, alert_id: str, least_cases: Callable[[FirstFinding], int]) -> int | None:

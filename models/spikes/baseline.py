@@ -108,7 +108,7 @@ def forecast(
 
 @cache
 def _linear_algebra() -> ThreadpoolController:
-    """Keeps products of small matrices on one thread: where others work, several wait for each other, tenfold."""
+    """Keeps products of small matrices on one thread: on a busy machine several wait for each other."""
     return ThreadpoolController()
 
 
