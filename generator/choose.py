@@ -16,7 +16,7 @@ EXPECTED_PER_WINDOW = 3.0
 WANTED_PER_WINDOW = 33.0
 """Extra cases per window that its factor aims at, within the factors below."""
 LEAST_FACTOR, MOST_FACTOR = 3.0, 12.0
-SMALL_FACTOR, COMMON_PER_WINDOW = 6.0, 8.0
+SMALL_FACTOR, COMMON_PER_WINDOW = 4.0, 15.0
 """Of the common pair: a rise that takes many cases to be seen, and the usual cases for it."""
 DRUG_SHARES = (0.012, 0.06)
 """Share of reports a demo drug is in: enough that the spike is no rise of the drug as a whole."""
@@ -31,7 +31,7 @@ _ABOUT_THE_PRODUCT = re.compile(
 def demo_spikes(
     population: Population,
     *,
-    rate: float = 40.0,
+    rate: float = 80.0,
     window_s: float = 30.0,
     starts_s: tuple[float, float] = (52.0, 57.0),
     length_s: float = 60.0,

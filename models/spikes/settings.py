@@ -20,7 +20,7 @@ __all__ = ["EARS_BASELINE", "EARS_GAP", "EARS_SUMMED", "DetectionRules", "RuleBo
 RULE_REVISION = 2
 """Raised whenever the arithmetic of `models.spikes` changes, so that equal versions mean equal verdicts."""
 
-DETECTION_REVISION = 2
+DETECTION_REVISION = 3
 """The same for what `DetectionRules` set."""
 
 EARS_BASELINE, EARS_GAP, EARS_SUMMED = 7, 2, 2
@@ -143,7 +143,8 @@ class DetectionRules:
     rise_prior: float = 5.0
     """Weight of no rise, in cases of the reaction with other drugs, where its rise with these is estimated."""
     share_drift: float = 0.3
-    """A share or a rise changes by this much of itself without meaning anything."""
+    """Of reports beyond a drug's usual ones, the reaction's share may be off by this much of itself without meaning
+    anything; of a rise beyond the reaction's usual, the drug's part of it."""
 
     def __post_init__(self) -> None:
         least = EARS_BASELINE + EARS_GAP + EARS_SUMMED

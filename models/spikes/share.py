@@ -34,13 +34,15 @@ def share(counts: CandidateCounts, background: Background, windows: Counts, rule
 
         alpha    = y + m q      beta = D - y + m (1 - q)      odds = alpha / beta
         expected = (others + 1) odds                                         others = the drug's cases now - cases
-        spread^2 = phi expected (1 + odds) + expected^2 (1 / alpha + 1 / beta + share_drift^2)
+        extra    = max(others - usual, 0)                       usual: what the baseline lets one expect of the others
+        spread^2 = phi expected (1 + odds) + expected^2 (1 / alpha + 1 / beta) + (share_drift extra odds)^2
         p        = P(X >= cases), X negative binomial with this mean and variance
 
     For phi = 1 and known odds this p is the binomial tail of `cases` among the drug's exactly: that many successes
     before the (others + 1)-th failure. 1 / alpha + 1 / beta is the variance of the logarithm of the odds (Woolf, 1955),
-    phi Pearson's dispersion of the pair's past counts around their share, shrunk. `share_drift` bounds what a large
-    count can prove: a share that is off by less is no finding, however many reports there are.
+    phi Pearson's dispersion of the pair's past counts around their share, shrunk. What comes besides the usual reports
+    may come from elsewhere (one sender, one country, patients of another kind), where the reaction has another share:
+    off by `share_drift` of itself is no finding there, however many reports there are.
     """
     guarded = windows_back(counts) <= rules.spikes.guard_windows
     usable = counts.usable & since_first_report(counts) & ~guarded[None, :]
@@ -52,8 +54,9 @@ def share(counts: CandidateCounts, background: Background, windows: Counts, rule
     cases = counts.cases + both * counts.history[:, -1]
     others = np.maximum(background.drug_now + both * counts.drug_history[:, -1] - cases, 0)
     expected = (others + 1.0) * odds
+    extra = np.maximum(others - windows * _others_before(counts, usable)[0], 0.0)
     noise = _dispersion(counts, usable, alpha / (alpha + beta), rules) * expected * (1.0 + odds)
-    variance = noise + expected**2 * (1.0 / alpha + 1.0 / beta + rules.share_drift**2)
+    variance = noise + expected**2 * (1.0 / alpha + 1.0 / beta) + (rules.share_drift * extra * odds) ** 2
     retold = background.retold[:, 1] + both * background.retold[:, 0]
     return upper_tail(np.maximum(cases - retold, 0), expected, variance)
 
@@ -73,18 +76,24 @@ def launched(counts: CandidateCounts, background: Background, windows: Counts, r
     """
     guarded = windows_back(counts) <= rules.spikes.guard_windows
     usable = counts.usable & since_first_report(counts) & ~guarded[None, :]
-    n = np.maximum(usable.sum(axis=1), 1)
-    past = np.maximum(counts.drug_history - counts.history, 0)
-    mean = masked_sum(past, usable) / n
-    square = masked_sum((past - mean[:, None]) ** 2, usable) / np.maximum(n - 1, 1)
+    mean, square = _others_before(counts, usable)
     usual = np.maximum(windows * mean, rules.spikes.expected_floor)
-    variance = np.maximum(windows * square, rules.spikes.dispersion_prior * usual) * (1.0 + 1.0 / n)
+    variance = np.maximum(windows * square, rules.spikes.dispersion_prior * usual)
+    variance *= 1.0 + 1.0 / np.maximum(usable.sum(axis=1), 1)
     both = windows == 2
     cases = counts.cases + both * counts.history[:, -1]
     others = np.maximum(background.drug_now + both * counts.drug_history[:, -1] - cases, 0)
     rate, tail = rules.launch_rate, upper_tail(others, usual, np.maximum(variance, usual * 1.001))
     spoken: Floats = rate * (1.0 - tail) / (rate + (1.0 - rate) * tail)
     return spoken
+
+
+def _others_before(counts: CandidateCounts, usable: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """(n,) mean and variance of the cases of the drug's other reactions in a window of the baseline."""
+    n = usable.sum(axis=1)
+    past = np.maximum(counts.drug_history - counts.history, 0)
+    mean = masked_sum(past, usable) / np.maximum(n, 1)
+    return mean, masked_sum((past - mean[:, None]) ** 2, usable) / np.maximum(n - 1, 1)
 
 
 def _before(

@@ -18,7 +18,7 @@ __all__ = ["demo"]
 
 def demo(
     seconds: Annotated[float, typer.Option(min=120, help="How long reports are sent.")] = 120.0,
-    rate: Annotated[float, typer.Option(min=10, max=500, help="Ordinary reports per second.")] = 40.0,
+    rate: Annotated[float, typer.Option(min=10, max=500, help="Ordinary reports per second.")] = 80.0,
     seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 0,
     traps: Annotated[
         bool, typer.Option("--traps", help="Make it hard: every trap of the generator at once (generate --list-traps).")
@@ -32,7 +32,8 @@ def demo(
     """
     say("Getting ready: a local hub, a database, and two spikes to plant ...")
     from reactionwatch.demonstration.closing import next_steps, summary_table
-    from reactionwatch.demonstration.run import DemoOptions, run_demo
+    from reactionwatch.demonstration.reports import DemoOptions
+    from reactionwatch.demonstration.run import run_demo
 
     folder = load_settings().data_dir / "demo"
     with stopping() as stop:

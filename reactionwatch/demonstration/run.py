@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -25,17 +24,8 @@ from rich.console import Console
 from alerts.cloudevent import AlertNotice
 from alerts.tail import follow
 from eventhubs.hub.server import LocalHub
-from generator.choose import MOST_FACTOR, SMALL_FACTOR, demo_spikes
 from generator.clock import StreamClock
-from generator.population import Population
-from generator.reports import ReportFactory
 from generator.send import SendSummary, send_stream
-from generator.stream import history, stream
-from generator.traps.base import Rhythm, Trap
-from generator.traps.catalogue import UNTIMED, parse_traps
-from generator.traps.later import Duplicates
-from generator.traps.more import Launch, Publicity, Season
-from generator.traps.quality import Broken, Decay
 from generator.truth import GeneratedReport, Truth
 from models import registry
 from models.forest import train
@@ -44,6 +34,7 @@ from models.spikes.verdict import least_cases
 from reactionwatch.database import open_database
 from reactionwatch.demonstration.board import Board
 from reactionwatch.demonstration.judge import DemoSummary, judge
+from reactionwatch.demonstration.reports import HISTORY_SECONDS, WINDOWS, DemoOptions, DemoReports
 from reactionwatch.demonstration.screen import shown
 from reactionwatch.demonstration.state import Step
 from reactionwatch.errors import DemoFailedError
@@ -65,30 +56,12 @@ from streaming.backfill import backfill
 from streaming.run import Observer, run_stream
 from streaming.session import spark_session
 
-__all__ = ["DemoOptions", "run_demo"]
+__all__ = ["run_demo"]
 
-_WINDOWS = "5s,30s"
-_WIDEST = dt.timedelta(seconds=30)
-_HISTORY_SECONDS = 480.0
 _TRAINING_REPORTS = 3_000
-_LAUNCH_S = (10.0, 40.0)
-"""When a new drug comes, and how long until it is reported as often as it will be."""
-_DAY_SECONDS = 20.0
-"""Length of a day for traps that count in days: a week in a demo."""
 _DRAIN_SECONDS = 120.0
 _LOOK_SECONDS = 1.0
 _PAIRS_SHOWN, _WINDOWS_SHOWN = 10, 10
-
-
-@dataclass(frozen=True)
-class DemoOptions:
-    """How long, how fast, and which world."""
-
-    seconds: float
-    rate: float
-    seed: int
-    traps: bool
-    """Whether every trap of the generator is on."""
 
 
 def run_demo(folder: Path, options: DemoOptions, stop: threading.Event, console: Console) -> DemoSummary:
@@ -108,7 +81,7 @@ def run_demo(folder: Path, options: DemoOptions, stop: threading.Event, console:
             database_url=None,
             mlflow_tracking_uri=None,
             mlflow_registry_uri=None,
-            windows=_WINDOWS,
+            windows=WINDOWS,
             tick_seconds=1.0,
             data_dir=folder,
         )
@@ -118,18 +91,12 @@ def run_demo(folder: Path, options: DemoOptions, stop: threading.Event, console:
             return demo.run()
 
 
-def _every_trap() -> tuple[Trap, ...]:
-    """Those with a time of their own have it within two minutes."""
-    timed = (f"{Launch.name}@40+30", f"{Season.name}@30+60", f"{Publicity.name}@75+30", f"{Decay.name}@60+40")
-    return parse_traps([*UNTIMED, *timed])
-
-
 def _steps(options: DemoOptions) -> tuple[Step, ...]:
     return (
         Step("Hub", f"a local event hub; a generator sends {options.rate:g} reports a second to it"),
         Step("Spark", "starts, with Python workers that decode, check and score reports"),
         Step("Model", f"an isolation forest learns from {_TRAINING_REPORTS:,} reports for MLflow"),
-        Step("Baseline", f"{_HISTORY_SECONDS / 60:g} minutes of earlier reports, to know what is usual"),
+        Step("Baseline", f"{HISTORY_SECONDS / 60:g} minutes of earlier reports, to know what is usual"),
         Step("Stream", "stores each report once and holds counts against the baseline"),
         Step("Drain", "nothing more is sent; the stream stores what is left"),
         Step("Judgement", "the last alerts are read and held against what was planted"),
@@ -141,10 +108,9 @@ class _Demo:
         self._settings = settings
         self._options = options
         self._stop = stop
-        self._factory = ReportFactory(Population(), options.seed)
-        self._traps = _every_trap() if options.traps else (Broken(), Duplicates(), Launch(*_LAUNCH_S))
         self._truth = Truth()
         self._started = dt.datetime.now(dt.UTC)
+        self._reports = DemoReports(options, self._started)
         self.board = Board(
             _steps(options),
             started=self._started,
@@ -188,7 +154,7 @@ class _Demo:
             accounting=account(engine),
             planted=self._truth.planted,
             notices=self._notices,
-            widest=_WIDEST,
+            widest=dt.timedelta(milliseconds=max(self._settings.widths_ms)),
             seconds=self.board.elapsed_s,
             stopped_early=self._stop.is_set(),
             batches_to_alert=lambda alert_id: batches_to_alert(engine, alert_id, least),
@@ -197,7 +163,7 @@ class _Demo:
     def _perform(self) -> None:
         """From the first report sent to the last alert read."""
         board = self.board
-        reports = self._planned()
+        reports = self._reports.sent(self._truth, clock=StreamClock(sleeper=self._stop.wait), stopped=self._stop.is_set)
         for spike in self._truth.spikes:
             begins, ends = ((at - self._started).total_seconds() for at in (spike.start, spike.end))
             board.say(
@@ -218,25 +184,6 @@ class _Demo:
         self._officer_stop.set()
         for thread in threads:
             thread.join()
-
-    def _planned(self) -> Iterator[GeneratedReport]:
-        """The stream of reports; the truth knows its spikes from here on."""
-        return stream(
-            self._factory,
-            rate=self._options.rate,
-            seconds=self._options.seconds,
-            spikes=demo_spikes(
-                self._factory.population,
-                rate=self._options.rate,
-                common_factor=MOST_FACTOR if self._options.traps else SMALL_FACTOR,
-            ),
-            traps=self._traps,
-            started_at=self._started,
-            clock=StreamClock(sleeper=self._stop.wait),
-            day_s=_DAY_SECONDS,
-            truth=self._truth,
-            stopped=self._stop.is_set,
-        )
 
     def _prepare(self) -> None:
         """Model and history, while the generator is already sending and Spark starts."""
@@ -266,17 +213,8 @@ class _Demo:
     def _write_history(self, past: Path) -> None:
         """The past as it would have been sent; cut short when the demo is stopped."""
         written = 0
-        earlier = history(
-            self._factory,
-            rate=self._options.rate,
-            until=self._started,
-            length_s=_HISTORY_SECONDS,
-            traps=[trap for trap in self._traps if isinstance(trap, Rhythm)],
-            day_s=_DAY_SECONDS,
-            stopped=self._stop.is_set,
-        )
         with past.open("wb") as target:
-            for report in earlier:
+            for report in self._reports.earlier(self._stop.is_set):
                 target.write(report.body + b"\n")
                 written += 1
                 self.board.history(written, complete=False)

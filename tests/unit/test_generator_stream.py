@@ -278,12 +278,12 @@ def test_demo_spikes_are_two_different_pairs_at_any_rate(population: Population,
 
 def test_demo_spikes_suit_the_default_rate_and_a_demo_of_two_minutes(population: Population) -> None:
     small, great = demo_spikes(population)
-    assert small.factor == 6
+    assert small.factor == 4
     assert great.factor > 10
-    for spike, least, most in ((small, 6, 10), (great, 2, 4)):
-        expected = 40 * 30 * population.expected_rate(spike.drug, spike.reaction)
+    for spike, least, most in ((small, 12, 18), (great, 2, 4)):
+        expected = 80 * 30 * population.expected_rate(spike.drug, spike.reaction)
         assert least <= expected <= most
-        assert planted_rate(population, 40, spike) * 30 > 20
+        assert planted_rate(population, 80, spike) * 30 > 20
         assert spike.start_s > 50
         assert spike.start_s + spike.length_s <= 120
         assert spike.length_s >= 60

@@ -296,6 +296,12 @@ def test_small_drift_of_a_share_proves_nothing_however_many_reports():
     assert p_of_share(series([1000] * WINDOWS, 11_000), drug_now=101_000) > 0.1
 
 
+def test_large_count_proves_much_where_the_drug_has_its_usual_reports():
+    usual = series([1000] * WINDOWS, 1_400)
+    assert p_of_share(usual, drug_now=10_400) < 1e-6
+    assert p_of_share(series([1000] * WINDOWS, 2_500), drug_now=20_500) > 0.01
+
+
 def test_upload_at_night_is_held_against_the_share_of_a_long_time():
     """By day nobody reports the drug, so that the hours before say nothing of it."""
     hours = series([0] * WINDOWS, 90, drug_history=np.zeros((1, WINDOWS), dtype=np.int64))
@@ -330,6 +336,12 @@ def test_reaction_that_rises_with_every_drug_is_no_spike_of_one():
     assert p_of_rise(counts, reaction_now=1_040) < 1e-6
     assert p_of_rise(counts, reaction_now=4_040) > 0.3
     assert p_of_rise(counts, reaction_now=2_040) < 0.05
+
+
+def test_large_count_proves_much_where_the_reaction_does_not_rise_elsewhere():
+    elsewhere = np.full((1, WINDOWS), 11_000)
+    assert p_of_rise(series([1000] * WINDOWS, 1_400, reaction_history=elsewhere), reaction_now=11_400) < 1e-6
+    assert p_of_rise(series([1000] * WINDOWS, 2_300, reaction_history=elsewhere), reaction_now=22_300) > 0.01
 
 
 def test_reaction_hardly_reported_with_other_drugs_excuses_nothing():
