@@ -1,6 +1,6 @@
 """How surely the demo's spikes are found: its reports with many seeds, judged without hub, Spark and SQL.
 
-    python -m benchmarks.spike_demo                                 # 40 seeds, a small spike of 3, 4 and 6 times: minutes
+    python -m benchmarks.spike_demo                             # 40 seeds, a small spike of 3, 4 and 6 times: minutes
     python -m benchmarks.spike_demo --seeds 200 --factor 4
 
 Reports, rate and windows are the demo's. Prints a markdown table, by the size of the smaller spike: how often it and
