@@ -33,10 +33,10 @@ def rise(
 
         rise     = max((O + k) / (E + k), 1)              the mean of a Gamma posterior with the prior's mean 1
         expected = m rise                                                 m = max(judged expected, expected_floor)
-        spread^2 = judged spread^2 rise + expected^2 / (O + k) + (share_drift m (rise - 1))^2
+        spread^2 = judged spread^2 rise + expected^2 (1 / (O + k) + share_drift^2) + (extra_drift m (rise - 1))^2
         p        = P(X >= cases), X negative binomial with this mean and variance
 
-    What rises with a season rises more with one drug than with another: `share_drift` is by how much of the rise.
+    What rises with a season rises more with one drug than with another: `extra_drift` is by how much of the rise.
     """
     guarded = windows_back(counts) <= rules.spikes.guard_windows
     usable = counts.usable & since_first_report(counts) & ~guarded[None, :]
@@ -49,7 +49,7 @@ def rise(
     risen = np.maximum((others + rules.rise_prior) / (usual + rules.rise_prior), 1.0)
     usually = np.maximum(judged.expected, rules.spikes.expected_floor)
     expected = usually * risen
-    drift = rules.share_drift * usually * (risen - 1.0)
-    variance = judged.spread**2 * risen + expected**2 / (others + rules.rise_prior) + drift**2
+    variance = judged.spread**2 * risen + expected**2 * (1.0 / (others + rules.rise_prior) + rules.share_drift**2)
+    variance += (rules.extra_drift * usually * (risen - 1.0)) ** 2
     retold = background.retold[:, 1] + both * background.retold[:, 0]
     return upper_tail(np.maximum(cases - retold, 0), expected, np.maximum(variance, expected * 1.001))

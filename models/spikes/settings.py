@@ -142,7 +142,9 @@ class DetectionRules:
     """Weight of the reaction's share among all, in cases of the drug, where its share within the drug is learnt."""
     rise_prior: float = 5.0
     """Weight of no rise, in cases of the reaction with other drugs, where its rise with these is estimated."""
-    share_drift: float = 0.3
+    share_drift: float = 0.0
+    """A share or a rise changes by this much of itself without meaning anything."""
+    extra_drift: float = 0.3
     """Of reports beyond a drug's usual ones, the reaction's share may be off by this much of itself without meaning
     anything; of a rise beyond the reaction's usual, the drug's part of it."""
 
@@ -150,12 +152,14 @@ class DetectionRules:
         least = EARS_BASELINE + EARS_GAP + EARS_SUMMED
         if self.rule.startswith("ears") and self.spikes.baseline_windows < least:
             raise ValueError(f"baseline_windows must be at least {least} for {self.rule}")
-        for name in ("outbreak_residual", "share_prior", "rise_prior", "share_drift"):
+        for name in ("outbreak_residual", "share_prior", "rise_prior"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a positive number")
-        if not (math.isfinite(self.trend_deviation) and self.trend_deviation >= 0):
-            raise ValueError("trend_deviation must be 0 or more")
+        for name in ("trend_deviation", "share_drift", "extra_drift"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be 0 or more")
         if not 0 < self.own_weight < 1:
             raise ValueError("own_weight must lie between 0 and 1")
         for name in ("own_p", "launch_rate", "season_rate"):

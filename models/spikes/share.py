@@ -35,14 +35,16 @@ def share(counts: CandidateCounts, background: Background, windows: Counts, rule
         alpha    = y + m q      beta = D - y + m (1 - q)      odds = alpha / beta
         expected = (others + 1) odds                                         others = the drug's cases now - cases
         extra    = max(others - usual, 0)                       usual: what the baseline lets one expect of the others
-        spread^2 = phi expected (1 + odds) + expected^2 (1 / alpha + 1 / beta) + (share_drift extra odds)^2
+        spread^2 = phi expected (1 + odds) + expected^2 (1 / alpha + 1 / beta + share_drift^2)
+                   + (extra_drift extra odds)^2
         p        = P(X >= cases), X negative binomial with this mean and variance
 
     For phi = 1 and known odds this p is the binomial tail of `cases` among the drug's exactly: that many successes
     before the (others + 1)-th failure. 1 / alpha + 1 / beta is the variance of the logarithm of the odds (Woolf, 1955),
-    phi Pearson's dispersion of the pair's past counts around their share, shrunk. What comes besides the usual reports
-    may come from elsewhere (one sender, one country, patients of another kind), where the reaction has another share:
-    off by `share_drift` of itself is no finding there, however many reports there are.
+    phi Pearson's dispersion of the pair's past counts around their share, shrunk. `share_drift` bounds what a large
+    count can prove: a share that is off by less is no finding, however many reports there are. What comes besides the
+    usual reports may come from elsewhere (one sender, one country, patients of another kind), where the reaction has
+    another share: there `extra_drift` does.
     """
     guarded = windows_back(counts) <= rules.spikes.guard_windows
     usable = counts.usable & since_first_report(counts) & ~guarded[None, :]
@@ -56,7 +58,8 @@ def share(counts: CandidateCounts, background: Background, windows: Counts, rule
     expected = (others + 1.0) * odds
     extra = np.maximum(others - windows * _others_before(counts, usable)[0], 0.0)
     noise = _dispersion(counts, usable, alpha / (alpha + beta), rules) * expected * (1.0 + odds)
-    variance = noise + expected**2 * (1.0 / alpha + 1.0 / beta) + (rules.share_drift * extra * odds) ** 2
+    variance = noise + expected**2 * (1.0 / alpha + 1.0 / beta + rules.share_drift**2)
+    variance += (rules.extra_drift * extra * odds) ** 2
     retold = background.retold[:, 1] + both * background.retold[:, 0]
     return upper_tail(np.maximum(cases - retold, 0), expected, variance)
 

@@ -250,7 +250,7 @@ def around(usual):
 
 def test_known_share_without_doubt_is_the_binomial_tail():
     certain = dataclasses.replace(
-        RULES, share_drift=1e-6, share_prior=1e-6, spikes=SpikeRules(dispersion_prior=1.0, dispersion_windows=1e9)
+        RULES, extra_drift=0.0, share_prior=1e-6, spikes=SpikeRules(dispersion_prior=1.0, dispersion_windows=1e9)
     )
     counts = series([1000] * WINDOWS, 14)
     assert p_of_share(counts, certain, drug_now=100) == pytest.approx(stats.binom.sf(13, 100, 0.1), rel=0.02)
@@ -299,6 +299,7 @@ def test_small_drift_of_a_share_proves_nothing_however_many_reports():
 def test_large_count_proves_much_where_the_drug_has_its_usual_reports():
     usual = series([1000] * WINDOWS, 1_400)
     assert p_of_share(usual, drug_now=10_400) < 1e-6
+    assert p_of_share(usual, dataclasses.replace(RULES, share_drift=0.2), drug_now=10_400) > 0.01
     assert p_of_share(series([1000] * WINDOWS, 2_500), drug_now=20_500) > 0.01
 
 
@@ -327,7 +328,7 @@ def test_two_windows_are_held_against_the_drug_in_both():
 
 
 def p_of_rise(counts, **background):
-    rules = dataclasses.replace(RULES, share_drift=0.2)
+    rules = dataclasses.replace(RULES, extra_drift=0.2)
     return rise(counts, around_it(counts, **background), judge(counts, rules).evaluation, ones(counts), rules)
 
 

@@ -44,7 +44,7 @@ def test_settings_that_cannot_work_are_refused(wrong):
         SpikeRules(**wrong)
 
 
-OTHERS = {"rule": "zscore", "seasons": (Season(7),), "spikes": SpikeRules(min_cases=6)}
+OTHERS = {"rule": "zscore", "share_drift": 0.1, "seasons": (Season(7),), "spikes": SpikeRules(min_cases=6)}
 
 
 def test_equal_detection_settings_have_equal_versions():
@@ -69,7 +69,8 @@ def test_every_detection_setting_changes_the_version(field):
         {"own_p": 1.1},
         {"launch_rate": 0.0},
         {"season_rate": 1.5},
-        {"share_drift": 0.0},
+        {"share_drift": -0.1},
+        {"extra_drift": float("nan")},
         {"share_prior": 0.0},
         {"rise_prior": float("inf")},
         {"recent_cases": -1},
