@@ -1,12 +1,12 @@
 """How early, how seldom wrong and how fast the spike rules are, beside oracles and R's `surveillance`.
 
     python -m benchmarks.spike_quality --out FOLDER            # minutes
-    python -m benchmarks.spike_quality --out FOLDER --full     # 300 series per scenario, R on all of them: over an hour
+    python -m benchmarks.spike_quality --out FOLDER --full     # 300 series per scenario, R on all of them: hours
+    python -m benchmarks.spike_quality --out FOLDER --full --peer-series 0     # without R: minutes
 
 Prints markdown tables; writes them, their numbers and a picture as `simulator.md`, `.json` and `.svg` into the folder.
-What R finds is kept there as well, and read again by the next run.
-Part 1 is the simulator of Noufaily et al. (2013). To come: part 2, a simulated year of the job; part 3, the 5,000 FAERS
-reports replayed.
+What R finds is kept there as well, part by part, and read again by the next run: one that was ended goes on.
+The simulator is that of Noufaily et al. (2013). `benchmarks.spike_year` is a year of the whole job.
 
 The settings of the default were chosen with seed 7; the tables are of other seeds.
 """
@@ -208,12 +208,12 @@ def error_of_share(share: float, n: int) -> float:
     return float(np.sqrt(share * (1.0 - share) / n))
 
 
-def part_1(report: Report, folder: Path, per_scenario: int, peer_series: int, seed: int) -> None:
+def outbreaks(report: Report, folder: Path, per_scenario: int, peer_series: int, seed: int) -> None:
     """The simulator."""
     simulated = simulate(per_scenario, seed)
     n = len(simulated.k)
     report.say(
-        f"## Part 1: simulated outbreaks\n\n{len(SCENARIOS)} scenarios x {per_scenario} series = {n:,} series, "
+        f"## Simulated outbreaks\n\n{len(SCENARIOS)} scenarios x {per_scenario} series = {n:,} series, "
         f"{TESTED} test weeks each, seed {seed}. One standard error of a POD near one half is "
         f"{error_of_share(0.5, n):.3f}."
     )
@@ -260,8 +260,7 @@ def part_1(report: Report, folder: Path, per_scenario: int, peer_series: int, se
         ],
     )
     if peer_series:
-        kept = folder / f"surveillance-seed{seed}-{peer_series}.csv"
-        beside_r(report, simulated.first(peer_series), default.p, per_scenario, kept)
+        beside_r(report, simulated.first(peer_series), default.p, per_scenario, folder / "surveillance")
     weekdays(report, seed)
     speed(report)
     report.numbers["curves"] = {rule.name: curve(rule, simulated) for rule in rules}
@@ -489,7 +488,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     report = Report()
     report.say(f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}")
-    part_1(report, given.out, per_scenario, min(peer_series, per_scenario), given.seed)
+    outbreaks(report, given.out, per_scenario, min(peer_series, per_scenario), given.seed)
     (given.out / "simulator.json").write_text(json.dumps(report.numbers, indent=1) + "\n", encoding="utf-8")
     (given.out / "simulator.md").write_text("\n".join(report.lines) + "\n", encoding="utf-8")
 

@@ -11,11 +11,14 @@ in the second.
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import itertools
+import os
 import shutil
 import subprocess
+import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -202,6 +205,9 @@ def _during(alarms: Bools, simulated: Simulated) -> tuple[Bools, NDArray[np.intp
 
 # R's `surveillance` on the same series
 
+_PART = 70
+"""Series that R is given at once: minutes."""
+
 _R = """
 suppressPackageStartupMessages(library(surveillance))
 files <- commandArgs(trailingOnly = TRUE)
@@ -243,38 +249,52 @@ class Peers:
 def run_peers(simulated: Simulated, kept: Path) -> Peers | None:
     """R on the same series, through files; None where R or `surveillance` is not installed.
 
-    It takes long: its results stay in the file `kept`, and are read from there the next time.
+    It takes more than a second of a core per series. So it goes in parts, one on each core, whose results stay in the
+    folder `kept` under a digest of their counts: what was interrupted goes on where it was. Says on stderr how far.
     """
-    if not kept.exists() and not _run_r(simulated, kept):
+    if shutil.which("Rscript") is None:
         return None
-    with kept.open(encoding="ascii", newline="") as file:
-        version = file.readline().strip()
-        rows = np.array([[float(cell) for cell in row] for row in csv.reader(file)])
-    columns = rows.reshape(len(simulated.k), TESTED, 6)
+    kept.mkdir(parents=True, exist_ok=True)
+    parts = [simulated.cases[first : first + _PART] for first in range(0, len(simulated.k), _PART)]
+    columns, versions = [], set()
+    with ThreadPoolExecutor(os.cpu_count()) as cores:
+        for done, results in enumerate(cores.map(lambda part: _part(part, kept), parts), start=1):
+            if results is None:
+                cores.shutdown(cancel_futures=True)
+                return None
+            print(f"\rR: part {done} of {len(parts)}", end="", file=sys.stderr, flush=True)
+            version, _, rows = results.read_text(encoding="ascii").partition("\n")
+            versions.add(version)
+            columns.append(np.loadtxt(rows.splitlines(), delimiter=",").reshape(-1, TESTED, 6))
+    print(file=sys.stderr)
+    whole = np.concatenate(columns)
     return Peers(
-        ears={name: columns[:, :, place] for place, name in enumerate(("C1", "C2", "C3"))},
-        flexible=columns[:, :, 3] > 0,
-        flexible_p=np.nan_to_num(columns[:, :, 4], nan=1.0),
-        points_per_second=float(1.0 / columns[:, :, 5].mean()),
-        version=version,
+        ears={name: whole[:, :, place] for place, name in enumerate(("C1", "C2", "C3"))},
+        flexible=whole[:, :, 3] > 0,
+        flexible_p=np.nan_to_num(whole[:, :, 4], nan=1.0),
+        points_per_second=float(1.0 / whole[:, :, 5].mean()),
+        version=", ".join(sorted(versions)),
     )
 
 
-def _run_r(simulated: Simulated, kept: Path) -> bool:
-    """Whether there is such an R."""
-    if shutil.which("Rscript") is None:
-        return False
+def _part(cases: NDArray[np.int64], kept: Path) -> Path | None:
+    """File with R's version and, a line for each series and week, its results; None where there is no such R."""
+    results = kept / f"r-{hashlib.sha256(cases.tobytes()).hexdigest()[:16]}.csv"
+    if results.exists():
+        return results
     script = _R.replace("FIRST", str(FIRST_TEST + 1)).replace("LAST", str(WEEKS))
     with tempfile.TemporaryDirectory() as folder:
-        program, counts, results = (Path(folder) / name for name in ("peers.R", "counts.csv", "results.csv"))
+        program, counts, made = (Path(folder) / name for name in ("peers.R", "counts.csv", "results.csv"))
         program.write_text(script, encoding="ascii")
-        np.savetxt(counts, simulated.cases.T, fmt="%d", delimiter=",")
+        np.savetxt(counts, cases.T, fmt="%d", delimiter=",")
         done = subprocess.run(
-            ["Rscript", str(program), str(counts), str(results)], check=False, capture_output=True, text=True
+            ["Rscript", str(program), str(counts), str(made)], check=False, capture_output=True, text=True
         )
         if done.returncode != 0:
             if "no package called" in done.stderr:
-                return False
+                return None
             raise RuntimeError(f"R failed: {done.stderr[-2000:]}")
-        kept.write_text(f"{done.stdout.strip()}\n{results.read_text(encoding='ascii')}", encoding="ascii")
-    return True
+        whole = results.with_suffix(".part")
+        whole.write_text(f"{done.stdout.strip()}\n{made.read_text(encoding='ascii')}", encoding="ascii")
+        whole.replace(results)
+    return results
