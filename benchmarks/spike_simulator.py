@@ -249,39 +249,42 @@ class Peers:
 def run_peers(simulated: Simulated, kept: Path) -> Peers | None:
     """R on the same series, through files; None where R or `surveillance` is not installed.
 
-    It takes more than a second of a core per series. So it goes in parts, one on each core, whose results stay in the
-    folder `kept` under a digest of their counts: what was interrupted goes on where it was. Says on stderr how far.
+    It takes about a second per series. So it goes in parts, each with series of all scenarios, whose results stay in
+    the folder `kept` under a digest of their counts: what was interrupted goes on where it was. The first part has the
+    machine for itself and tells R's speed; of the others one goes on each core. Says on stderr how far.
     """
-    if shutil.which("Rscript") is None:
+    n = -(-len(simulated.k) // _PART)
+    if shutil.which("Rscript") is None or not _part(simulated.cases[::n], kept):
         return None
-    kept.mkdir(parents=True, exist_ok=True)
-    parts = [simulated.cases[first : first + _PART] for first in range(0, len(simulated.k), _PART)]
-    columns, versions = [], set()
+    whole = np.empty((len(simulated.k), TESTED, 6))
+    versions = set()
     with ThreadPoolExecutor(os.cpu_count()) as cores:
-        for done, results in enumerate(cores.map(lambda part: _part(part, kept), parts), start=1):
-            if results is None:
-                cores.shutdown(cancel_futures=True)
-                return None
-            print(f"\rR: part {done} of {len(parts)}", end="", file=sys.stderr, flush=True)
-            version, _, rows = results.read_text(encoding="ascii").partition("\n")
-            versions.add(version)
-            columns.append(np.loadtxt(rows.splitlines(), delimiter=",").reshape(-1, TESTED, 6))
+        try:
+            for part, results in enumerate(cores.map(lambda part: _part(simulated.cases[part::n], kept), range(n))):
+                print(f"\rR: part {part + 1} of {n}", end="", file=sys.stderr, flush=True)
+                if results is None:
+                    return None
+                version, _, rows = results.partition("\n")
+                versions.add(version)
+                whole[part::n] = np.loadtxt(rows.splitlines(), delimiter=",").reshape(-1, TESTED, 6)
+        finally:
+            cores.shutdown(cancel_futures=True)
     print(file=sys.stderr)
-    whole = np.concatenate(columns)
     return Peers(
         ears={name: whole[:, :, place] for place, name in enumerate(("C1", "C2", "C3"))},
         flexible=whole[:, :, 3] > 0,
         flexible_p=np.nan_to_num(whole[:, :, 4], nan=1.0),
-        points_per_second=float(1.0 / whole[:, :, 5].mean()),
+        points_per_second=float(1.0 / whole[::n, :, 5].mean()),
         version=", ".join(sorted(versions)),
     )
 
 
-def _part(cases: NDArray[np.int64], kept: Path) -> Path | None:
-    """File with R's version and, a line for each series and week, its results; None where there is no such R."""
+def _part(cases: NDArray[np.int64], kept: Path) -> str | None:
+    """R's version and, a line for each series and week, its results; None where there is no such R."""
     results = kept / f"r-{hashlib.sha256(cases.tobytes()).hexdigest()[:16]}.csv"
     if results.exists():
-        return results
+        return results.read_text(encoding="ascii")
+    kept.mkdir(parents=True, exist_ok=True)
     script = _R.replace("FIRST", str(FIRST_TEST + 1)).replace("LAST", str(WEEKS))
     with tempfile.TemporaryDirectory() as folder:
         program, counts, made = (Path(folder) / name for name in ("peers.R", "counts.csv", "results.csv"))
@@ -294,7 +297,8 @@ def _part(cases: NDArray[np.int64], kept: Path) -> Path | None:
             if "no package called" in done.stderr:
                 return None
             raise RuntimeError(f"R failed: {done.stderr[-2000:]}")
-        whole = results.with_suffix(".part")
-        whole.write_text(f"{done.stdout.strip()}\n{made.read_text(encoding='ascii')}", encoding="ascii")
-        whole.replace(results)
-    return results
+        text = f"{done.stdout.strip()}\n{made.read_text(encoding='ascii')}"
+    whole = results.with_suffix(".part")
+    whole.write_text(text, encoding="ascii")
+    whole.replace(results)
+    return text

@@ -30,13 +30,13 @@ _DAY_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """How long, how fast, and which world."""
+    """How long, how fast, and which world: what `reactionwatch demo` does unless told otherwise."""
 
-    seconds: float
-    rate: float
+    seconds: float = 120.0
+    rate: float = 80.0
     """Ordinary reports per second."""
-    seed: int
-    traps: bool
+    seed: int = 0
+    traps: bool = False
     """Whether every trap of the generator is on."""
 
 

@@ -327,8 +327,8 @@ def test_two_windows_are_held_against_the_drug_in_both():
 # The reaction with other drugs
 
 
-def p_of_rise(counts, **background):
-    rules = dataclasses.replace(RULES, extra_drift=0.2)
+def p_of_rise(counts, drift=0.0, **background):
+    rules = dataclasses.replace(RULES, share_drift=drift, extra_drift=0.2)
     return rise(counts, around_it(counts, **background), judge(counts, rules).evaluation, ones(counts), rules)
 
 
@@ -341,7 +341,9 @@ def test_reaction_that_rises_with_every_drug_is_no_spike_of_one():
 
 def test_large_count_proves_much_where_the_reaction_does_not_rise_elsewhere():
     elsewhere = np.full((1, WINDOWS), 11_000)
-    assert p_of_rise(series([1000] * WINDOWS, 1_400, reaction_history=elsewhere), reaction_now=11_400) < 1e-6
+    usual = series([1000] * WINDOWS, 1_400, reaction_history=elsewhere)
+    assert p_of_rise(usual, reaction_now=11_400) < 1e-6
+    assert p_of_rise(usual, drift=0.2, reaction_now=11_400) > 0.01
     assert p_of_rise(series([1000] * WINDOWS, 2_300, reaction_history=elsewhere), reaction_now=22_300) > 0.01
 
 
