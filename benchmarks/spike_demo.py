@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.spike_job import Cases, Episode, episodes, find
 from benchmarks.spike_world import count_cases
 from generator.traps.more import Launch
-from generator.truth import Planted, Truth
+from generator.truth import GeneratedReport, Planted, Truth
 from models.spikes.rule_file import load_rules
 from models.spikes.widths import parse_width
 from reactionwatch.demonstration.reports import WINDOWS, DemoOptions, DemoReports
@@ -39,10 +39,10 @@ class Outcome:
     other_alerts: int
 
 
-def play(options: DemoOptions, factor: float) -> Outcome:
-    """One demo, with the smaller spike `factor` times the usual."""
-    reports, truth = DemoReports(options, STARTED), Truth()
-    counted = count_cases(chain(reports.earlier(), reports.sent(truth, common_factor=factor)))
+def play(options: DemoOptions, factor: float, earlier: Sequence[GeneratedReport]) -> Outcome:
+    """One demo, with the smaller spike `factor` times the usual, after the earlier reports that go with its options."""
+    truth = Truth()
+    counted = count_cases(chain(earlier, DemoReports(options, STARTED).sent(truth, common_factor=factor)))
     event_ms, drug, reaction, _, told_as, _, drugs, reactions, _ = counted
     widths = [parse_width(text) for text in WINDOWS.split(",")]
     ended_ms = int((STARTED.timestamp() + options.seconds) * 1000) + max(widths)
@@ -83,15 +83,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--factor", type=float, nargs="+", default=[3.0, 4.0, 6.0], help="sizes of the smaller spike")
     parser.add_argument("--rate", type=float, default=DemoOptions.rate, help="ordinary reports per second")
     given = parser.parse_args(arguments)
+    outcomes: dict[float, list[Outcome]] = {factor: [] for factor in given.factor}
+    for seed in range(given.seeds):
+        options = DemoOptions(rate=given.rate, seed=seed)
+        earlier = list(DemoReports(options, STARTED).earlier())
+        for factor, of_factor in outcomes.items():
+            print(f"\rdemo {seed + 1} of {given.seeds}, {factor:g}x", end="", file=sys.stderr, flush=True)
+            of_factor.append(play(options, factor, earlier))
+    print(file=sys.stderr)
     print("| smaller spike | found | after s, median (most) | great spike | after s | launch alerts | other alerts |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for factor in given.factor:
-        outcomes = []
-        for seed in range(given.seeds):
-            print(f"\r{factor:g}x: demo {seed + 1} of {given.seeds}", end="", file=sys.stderr, flush=True)
-            outcomes.append(play(DemoOptions(rate=given.rate, seed=seed), factor))
-        print(file=sys.stderr)
-        print("| " + " | ".join(_row(factor, outcomes)) + " |", flush=True)
+    for factor, of_factor in outcomes.items():
+        print("| " + " | ".join(_row(factor, of_factor)) + " |")
 
 
 if __name__ == "__main__":
