@@ -238,12 +238,17 @@ class Publisher:
 
     def __init__(self, connection: str, partition: str) -> None:
         self.acknowledged: list[int] = []
-        self.repeated: set[int] = set()
+        self.repeatable: set[int] = set()
+        self._under_way = range(0)
         self._connection = connection
         self._partition = partition
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
+
+    def was_cut_off(self) -> None:
+        """What is under way may be stored twice, and without an error: the SDK itself tries a send twice."""
+        self.repeatable.update(self._under_way)
 
     def stop(self) -> None:
         self._stop.set()
@@ -253,15 +258,16 @@ class Publisher:
         client = self._client()
         number = 0
         while not self._stop.is_set():
-            events = [EventData(f"{n}") for n in range(number, number + 20)]
+            self._under_way = range(number, number + 20)
+            events = [EventData(f"{n}") for n in self._under_way]
             try:
                 client.send_batch(events, partition_id=self._partition)
             except (EventHubError, OSError):
-                self.repeated.update(range(number, number + 20))
+                self.was_cut_off()
                 close_later(client.close)
                 client = self._client()
                 continue
-            self.acknowledged += range(number, number + 20)
+            self.acknowledged += self._under_way
             number += 20
         close_later(client.close)
 
@@ -289,6 +295,8 @@ def test_a_hub_killed_again_and_again_while_it_is_sent_to_keeps_what_it_acknowle
                     assert time.monotonic() < deadline
                     time.sleep(0.002)
                 process.kill()
+                for publisher in publishers:
+                    publisher.was_cut_off()
         with LocalHub(tmp_path, {"killed": 2}, port=port) as hub:
             for publisher in publishers:
                 publisher.stop()
@@ -300,4 +308,4 @@ def test_a_hub_killed_again_and_again_while_it_is_sent_to_keeps_what_it_acknowle
         first_seen = list(dict.fromkeys(bodies))
         assert first_seen == list(range(len(first_seen))), "in order, and nothing invented"
         assert set(publisher.acknowledged) <= set(first_seen)
-        assert {body for body in bodies if bodies.count(body) > 1} <= publisher.repeated
+        assert {body for body in bodies if bodies.count(body) > 1} <= publisher.repeatable
