@@ -9,13 +9,12 @@ from collections import defaultdict
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Table, and_, insert, select
+from sqlalchemy import Table, and_, select
 from sqlalchemy.engine import Connection
 
 from models.spikes.background import Background
 from sql.candidates import Candidates
-from sql.dialect import empty
-from sql.history import Staged, fetch_history, stage_candidate
+from sql.history import Staged, fetch_history, stage, stage_candidate
 from sql.schema import case_pair, reaction_window, safety_report, window_total
 from sql.windows import window_start
 
@@ -23,9 +22,6 @@ __all__ = ["fetch_background"]
 
 _RETOLD_WITHIN_MS = 7 * 86_400_000
 """How much longer ago than the window before a case may have been told that is told again."""
-
-_AT_ONCE = 250
-"""Candidates staged by one statement; SQL Server takes 2,100 parameters at most."""
 
 Ints = NDArray[np.int64]
 
@@ -69,15 +65,7 @@ def _staged(connection: Connection, candidates: Candidates, width_ms: int) -> St
         cases=candidates.counts.cases,
         touched=candidates.touched.astype(np.int64),
     )
-    names = [column.name for column in stage_candidate.c if column.name != "width_ms"]
-    rows = [
-        {"width_ms": width_ms, **dict(zip(names, values, strict=True))}
-        for values in zip(*(getattr(staged, name).tolist() for name in names), strict=True)
-    ]
-    empty(connection, stage_candidate)
-    for first in range(0, len(rows), _AT_ONCE):
-        # Rows of one statement: of many, Microsoft's driver would ask for the types, which ends the transaction.
-        connection.execute(insert(stage_candidate).values(rows[first : first + _AT_ONCE]))
+    stage(connection, staged)
     return staged
 
 

@@ -13,20 +13,36 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Select, SmallInteger, Table, bindparam, func, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Integer,
+    Select,
+    SmallInteger,
+    Table,
+    bindparam,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.engine import Connection
 
 from models.spikes.counts import CandidateCounts
+from sql.dialect import empty
 from sql.keys import ANY
 from sql.schema import case_pair, reaction_window, spike, window_total
 from sql.windows import staging, window_start
 
-__all__ = ["Staged", "fetch_counts", "fetch_history", "first_window", "read_staged", "stage_candidate"]
+__all__ = ["Staged", "fetch_counts", "fetch_history", "first_window", "read_staged", "stage", "stage_candidate"]
 
 Ints = NDArray[np.int64]
 
 _AT_ONCE = 32
 """Windows looked up by one statement: databases limit how long a statement may be."""
+
+_ROWS_AT_ONCE = 250
+"""Candidates staged by one statement; SQL Server takes 2,100 parameters at most."""
 
 stage_candidate = Table(
     "#stage_candidate",
@@ -53,6 +69,19 @@ class Staged:
     reaction_id: Ints
     cases: Ints
     touched: Ints
+
+
+def stage(connection: Connection, staged: Staged) -> None:
+    """Stage these candidates and nothing else; `read_staged` need not read them again."""
+    names = [column.name for column in stage_candidate.c if column.name != "width_ms"]
+    rows = [
+        {"width_ms": staged.width_ms, **dict(zip(names, values, strict=True))}
+        for values in zip(*(getattr(staged, name).tolist() for name in names), strict=True)
+    ]
+    empty(connection, stage_candidate)
+    for first in range(0, len(rows), _ROWS_AT_ONCE):
+        # Rows of one statement: of many, Microsoft's driver would ask for the types, which ends the transaction.
+        connection.execute(insert(stage_candidate).values(rows[first : first + _ROWS_AT_ONCE]))
 
 
 def read_staged(connection: Connection, width_ms: int) -> Staged:

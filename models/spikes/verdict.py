@@ -11,11 +11,8 @@ import numpy.typing as npt
 
 from models.spikes.rules import Evaluation
 from models.spikes.settings import SpikeRules
-from models.spikes.tail import anscombe, upper_tail
 
-__all__ = ["close_verdict", "least_cases", "open_verdict"]
-
-_MOST_CASES = 10_000
+__all__ = ["close_verdict", "open_verdict"]
 
 Counts = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -27,16 +24,6 @@ def open_verdict(evaluation: Evaluation, cases: Counts, rules: SpikeRules) -> Bo
     Asks for both z and p: z binds where much is expected, p where little is.
     """
     return _eligible(evaluation, cases, rules) & (evaluation.z >= rules.open_z) & (evaluation.p <= rules.open_p)
-
-
-def least_cases(expected: float, spread: float, weight: float, rules: SpikeRules) -> int:
-    """The smallest count that an open window is found by, of a rule that has `weight` of the level; 10,000 at most."""
-    cases = np.arange(rules.min_cases, _MOST_CASES, dtype=np.int64)
-    mean, deviation = np.full(cases.size, max(expected, rules.expected_floor)), np.full(cases.size, spread)
-    far = anscombe(cases, mean, deviation) >= rules.open_z
-    rare = upper_tail(cases, mean, deviation**2) <= rules.open_p * weight
-    met = far & rare
-    return int(cases[np.argmax(met)]) if met.any() else _MOST_CASES
 
 
 def close_verdict(evaluation: Evaluation, cases: Counts, tested: int, rules: SpikeRules) -> Bools:

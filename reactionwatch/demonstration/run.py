@@ -30,7 +30,6 @@ from generator.truth import GeneratedReport, Truth
 from models import registry
 from models.forest import train
 from models.spikes.rule_file import load_rules
-from models.spikes.verdict import least_cases
 from reactionwatch.database import open_database
 from reactionwatch.demonstration.board import Board
 from reactionwatch.demonstration.judge import DemoSummary, judge
@@ -51,7 +50,7 @@ from sql.accounting import account
 from sql.outbox import SqlOutbox
 from sql.overview import read_overview
 from sql.retry import persistently
-from sql.timing import FirstFinding, batches_to_alert
+from sql.timing import batches_to_alert
 from streaming.backfill import backfill
 from streaming.run import Observer, run_stream
 from streaming.session import spark_session
@@ -142,12 +141,6 @@ class _Demo:
             raise DemoFailedError("Stopped before the stream was running, so there is nothing to judge yet.")
         engine = open_database(self._settings)
         rules = load_rules(self._settings.rules)
-
-        def least(found: FirstFinding) -> int:
-            of_width = rules.of(found.width_ms)
-            weight = of_width.own_weight if found.windows == 1 else 1.0 - of_width.own_weight
-            return least_cases(found.expected, found.spread, weight, of_width.spikes)
-
         return judge(
             sent=self._sent,
             backfilled=self._backfilled,
@@ -157,7 +150,7 @@ class _Demo:
             widest=dt.timedelta(milliseconds=max(self._settings.widths_ms)),
             seconds=self.board.elapsed_s,
             stopped_early=self._stop.is_set(),
-            batches_to_alert=lambda alert_id: batches_to_alert(engine, alert_id, least),
+            batches_to_alert=lambda alert_id: batches_to_alert(engine, alert_id, rules),
         )
 
     def _perform(self) -> None:

@@ -9,7 +9,7 @@ from builders import T0, accepted, batch, report
 from sqlalchemy import Engine, text
 
 from alerts.cloudevent import from_cloudevent
-from models.spikes import RuleBook
+from models.spikes import DetectionRules, RuleBook, SpikeRules
 from sql.outbox import SqlOutbox
 from sql.positions import Lease, take_over
 from sql.staging import Accepted
@@ -201,17 +201,19 @@ def test_history_builds_a_baseline_and_is_not_judged(stream: Stream) -> None:
 
 def test_how_many_batches_late_an_alert_was(stream: Stream) -> None:
     stream.quiet_windows(0, 20)
-    stored, changes = 0, ()
+    stored, changes = [], ()
     while not changes:
         stream.receive(T0 + 20 * WIDTH, [PAIR] * 3)
-        stored += 3
         changes = stream.committer.run(T0 + 20 * WIDTH + 5_000).alerts
+        stored.append(stream.count("SELECT MAX(cases) FROM reaction_window"))
     alert_id = changes[0].alert.alert_id
+    assert batches_to_alert(stream.engine, alert_id, RuleBook()) == 0
 
-    def batches(least_cases: int) -> int | None:
-        return batches_to_alert(stream.engine, alert_id, lambda _: least_cases)
-
-    # Had a rule asked for so many cases, an earlier batch would have been the first that could alert.
-    assert [batches(cases) for cases in (stored, stored - 2, stored - 3, stored - 6)] == [0, 0, 1, 2]
-    assert batches(stored + 1) is None
-    assert batches_to_alert(stream.engine, "no such alert", lambda _: 1) is None
+    # Had so few cases been enough, an earlier batch would have been the first that could alert.
+    for least, late in ((stored[-1], 0), (stored[-1] - 2, 0), (stored[-1] - 3, 1), (stored[-1] - 6, 2)):
+        lenient = SpikeRules(open_z=0.1, open_p=0.9, min_cases=least)
+        rules = RuleBook(DetectionRules(spikes=lenient))
+        assert batches_to_alert(stream.engine, alert_id, rules) == late
+    never = RuleBook(DetectionRules(spikes=SpikeRules(min_cases=stored[-1] + 1)))
+    assert batches_to_alert(stream.engine, alert_id, never) is None
+    assert batches_to_alert(stream.engine, "no such alert", RuleBook()) is None

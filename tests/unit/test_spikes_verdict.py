@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from models.spikes import Evaluation, SpikeRules, close_verdict, open_verdict
-from models.spikes.tail import anscombe, upper_tail
-from models.spikes.verdict import least_cases
 
 RULES = SpikeRules()
 
@@ -81,15 +79,3 @@ def test_quiet_window_closes_quietly():
     quiet = np.random.default_rng(5).random((2000, 100))
     loud = sum(close_verdict(evaluation(p), many(100), 100, RULES).any() for p in quiet)
     assert loud <= 10  # expected: 2000 windows at close_fdr 0.001 = 2
-
-
-@given(st.floats(0.0, 50.0), st.floats(0.01, 3.0), st.sampled_from([0.2, 0.8, 1.0]))
-def test_least_cases_are_found_and_one_fewer_are_not(expected, excess, weight):
-    mean = max(expected, RULES.expected_floor)
-    spread = np.sqrt(mean) + excess
-    least = least_cases(expected, spread, weight, RULES)
-    for cases, found in ((least, True), (least - 1, False)):
-        of = (np.array([cases]), np.array([mean]), np.array([spread]))
-        p = upper_tail(of[0], of[1], of[2] ** 2) / weight
-        verdict = open_verdict(evaluation(p, z=anscombe(*of)), of[0], RULES)
-        assert verdict.all() == found
