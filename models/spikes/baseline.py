@@ -159,6 +159,7 @@ def _fit(
     beta = known.copy()
     beta[0] = np.log(level)
     dispersion = _dispersion(counts, weights, np.broadcast_to(level[:, None], counts.shape), 1, rules)
+    mu = np.exp(_eta(beta, seen))
     for round_ in range(_ROUNDS + 1):
         if round_:
             root = np.exp(_eta(beta, seen) / 6.0)
@@ -170,13 +171,14 @@ def _fit(
             weights = usable * (rules.outbreak_residual / np.maximum(residual, rules.outbreak_residual)) ** 2
             weights[:, -1] = usable[:, -1]
         target = ((weights * counts) @ seen).T
-        for _ in range(_STEPS if round_ else _FIRST_STEPS):
-            information = ((weights * np.exp(_eta(beta, seen))) @ products).T
+        for step in range(_STEPS if round_ else _FIRST_STEPS):
+            if step:
+                mu = np.exp(_eta(beta, seen))
+            information = ((weights * mu) @ products).T
             gradient = target - information[:p] - dispersion * ridge * (beta - known)
             factor = _factor(information, dispersion * ridge)
             beta = beta + np.clip(_solve(factor, gradient[:, None])[:, 0], -_MOST_STEP, _MOST_STEP)
-    eta = _eta(beta, seen)
-    mu = np.exp(eta)
+    mu = np.exp(_eta(beta, seen))
     dispersion = _dispersion(counts, weights, mu, p, rules)
     factor = _factor(((weights * mu) @ products).T, dispersion * ridge)
     most = _MOST_RISE * np.where(usable > 0, counts, 0.0).max(axis=1)
