@@ -461,7 +461,12 @@ def draw(path: Path, numbers: Mapping[str, Any]) -> None:
         style = STYLES.get(name, STYLES.get(name.split(",")[0], "-."))
         axes.plot(*zip(*points, strict=True), linestyle=style, label=name, **look)
     if "r_curve" in numbers:
-        axes.plot(*zip(*numbers["r_curve"], strict=True), color="crimson", linewidth=0.8, label="the same by its p")
+        axes.plot(
+            *zip(*numbers["r_curve"], strict=True),
+            color="crimson",
+            linewidth=0.8,
+            label="R farringtonFlexible, any level",
+        )
         for (name, point), marker in zip(numbers["r_points"].items(), "*os^", strict=True):
             axes.plot(*point, marker, color="crimson", markersize=9, label=name)
     axes.set(xscale="log", xlabel="false positive rate, per series and week", ylabel="outbreaks detected (POD)")
