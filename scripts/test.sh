@@ -3,6 +3,9 @@
 # Arguments go to all of them.
 set -eu
 
+# The JVMs of tests live for seconds: too short to win back what a second compiler and a parallel collector cost.
+export SPARK_SUBMIT_OPTS="${SPARK_SUBMIT_OPTS:--XX:TieredStopAtLevel=1 -XX:+UseSerialGC}"
+
 logs="$(mktemp -d)"
 running=""
 trap 'kill $running 2>/dev/null || true; rm -rf "$logs"' EXIT INT TERM

@@ -340,7 +340,7 @@ def test_every_expectation_of_the_suite_is_broken_by_some_case():
 
 
 @given(st.lists(st.sampled_from(range(len(POOL))), max_size=12))
-@settings(max_examples=pick(50, 1_000), deadline=None)
+@settings(max_examples=pick(25, 1_000), deadline=None)
 def test_a_verdict_does_not_depend_on_the_batch(checker, verdicts, chosen):
     again = checker.check([POOL[at] for at in chosen])
     assert again.critical == tuple(verdicts.critical[at] for at in chosen)
@@ -356,7 +356,7 @@ def test_a_verdict_does_not_depend_on_the_batch(checker, verdicts, chosen):
         max_size=30,
     )
 )
-@settings(max_examples=pick(25, 500), deadline=None)
+@settings(max_examples=pick(12, 500), deadline=None)
 def test_verdicts_agree_with_the_values_of_the_json(checker, rows):
     values = [
         example(
@@ -522,7 +522,7 @@ def test_suites_of_every_type_are_drawn():
 
 
 @given(ONE_OF_EACH, MORE, st.lists(st.text(max_size=12), max_size=20), st.integers(0, 2**32))
-@settings(DRAWN, max_examples=pick(20, 250))
+@settings(DRAWN, max_examples=pick(10, 250))
 def test_drawn_rows_under_drawn_suites_of_every_type_have_the_same_verdicts(each, more, texts, seed):
     suite = suite_of(*each, *more)
     assert_same_verdicts(suite, drawn_columns(suite, texts, seed))

@@ -46,7 +46,7 @@ WIDTHS = (5_000, 30_000, 604_800_000)
 HUBS = st.sampled_from([STREAM, FILE])
 PLACES = st.integers(0, 2)
 
-EXAMPLES = {"sqlite": pick(16, 400), "postgresql": pick(12, 250)}
+EXAMPLES = {"sqlite": pick(8, 400), "postgresql": pick(5, 250)}
 STEPS = 15
 
 

@@ -306,7 +306,7 @@ def test_whatever_happens_every_report_is_counted_once(databases: Databases, bac
     run_machine(
         lambda: QuarantineHistory(databases, backend),
         settings=settings(
-            max_examples=pick(30, 1_000),
+            max_examples=pick(12, 1_000),
             stateful_step_count=20,
             deadline=None,
             phases=(Phase.explicit, Phase.reuse, Phase.generate),

@@ -29,7 +29,7 @@ from sql.task_write import write_task
 from streaming.commit import Committer
 
 DAYS = 12
-EXAMPLES = {"sqlite": pick(4, 60), "postgresql": pick(2, 30)}
+EXAMPLES = {"sqlite": pick(3, 60), "postgresql": pick(1, 30)}
 
 
 class Stream:

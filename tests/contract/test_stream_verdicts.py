@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from builders import T0, accepted, batch, report
+from effort import pick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
@@ -138,7 +139,7 @@ def test_there_are_verdicts_to_compare() -> None:
     assert {row[4] for seed in (4, 5) for row in at_once(seed)} == {1, 2}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=pick(6, 60), deadline=None)
 @given(st.integers(0, 10**6), st.randoms(use_true_random=False), st.integers(1, 6), st.booleans())
 def test_order_batches_retries_and_duplicates_change_no_verdict(
     seed: int, order: random.Random, batches: int, again: bool
@@ -154,7 +155,7 @@ def test_order_batches_retries_and_duplicates_change_no_verdict(
         assert stream.verdicts() == at_once(seed)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=pick(6, 60), deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 6))
 def test_follow_ups_that_name_known_pairs_change_no_verdict(seed: int, offset: int) -> None:
     with new_stream() as stream:

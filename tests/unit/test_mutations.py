@@ -32,9 +32,9 @@ from sql.task_write import write_task
 from streaming.event_time import EventTime
 from streaming.stage import Event, Judges, judge
 
-SEEDED = pick(4_000, 200_000)
-DRAWN = pick(500, 20_000)
-WRITTEN = pick(400, 20_000)
+SEEDED = pick(2_000, 200_000)
+DRAWN = pick(250, 20_000)
+WRITTEN = pick(200, 20_000)
 HUB = "test/reports"
 SUITE = load_suite()
 JUDGES = Judges(Checker(SUITE), None, EventTime.HUB)
@@ -124,7 +124,7 @@ def assert_one_outcome_each(bodies: list[bytes], outcomes: list[Accepted | Refus
 
 
 @given(st.lists(bodies(), max_size=8))
-@settings(max_examples=pick(60, 2_000), deadline=None)
+@settings(max_examples=pick(30, 2_000), deadline=None)
 def test_every_event_has_exactly_one_outcome_in_its_place(bodies: list[bytes]) -> None:
     assert_one_outcome_each(bodies, judged(bodies))
 
