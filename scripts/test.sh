@@ -3,7 +3,7 @@
 # Arguments go to all of them.
 set -eu
 
-# The JVMs of tests live for seconds: too short to win back what a second compiler and a parallel collector cost.
+# The JVMs of tests live for seconds: one compiler and one collector's thread do.
 export SPARK_SUBMIT_OPTS="${SPARK_SUBMIT_OPTS:--XX:TieredStopAtLevel=1 -XX:+UseSerialGC}"
 
 logs="$(mktemp -d)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 from sqlalchemy import Engine, RowMapping, func, select
 from sqlalchemy.engine import Connection
@@ -59,7 +61,7 @@ def _first_finding(connection: Connection, alert_id: str) -> RowMapping | None:
     return connection.execute(query).mappings().first()
 
 
-def _stored_at(connection: Connection, found: RowMapping) -> list[str]:
+def _stored_at(connection: Connection, found: RowMapping) -> list[dt.datetime]:
     """When each case of the window was counted, ascending."""
     p, t = case_pair.c, ingest_task.c
     start = found["window_start_ms"]
